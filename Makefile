@@ -1,0 +1,38 @@
+# `make demo` and `make test` are all a newcomer needs; both set up what they use.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin
+export PATH := $(CURDIR)/$(RUN):$(PATH)
+
+REQUIREMENTS := $(wildcard requirements/*.txt)
+COMPILE := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
+
+$(VENV)/.installed: requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(RUN)/pip install --quiet --require-hashes -r requirements/dev.txt
+	$(RUN)/pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+venv: $(VENV)/.installed  ## create the Python environment in .venv
+
+test: venv  ## unit, integration and fleet tests
+	pytest
+
+lint: venv  ## every static check
+	ruff format --check . && ruff check .
+	mypy
+	lint-imports
+	yamllint --strict .
+	cd ansible && ansible-lint --strict
+
+requirements:  ## pin pyproject.toml's dependencies again, with hashes
+	$(COMPILE) --extra gateway -o requirements/gateway.txt
+	$(COMPILE) --extra analytics --extra eval -o requirements/tools.txt
+	$(COMPILE) --extra deploy --extra analytics --extra eval -o requirements/deploy.txt
+	$(COMPILE) --all-extras requirements/build.in -o requirements/dev.txt
+
+.PHONY: help venv test lint requirements

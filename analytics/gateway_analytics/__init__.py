@@ -1,0 +1,1 @@
+"""Requests and costs, answered from the log store."""

@@ -1,0 +1,1 @@
+"""The formats and rules that the three programs share."""

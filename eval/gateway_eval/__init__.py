@@ -1,0 +1,1 @@
+"""Tests any gateway host; brings a provider to test against."""

@@ -1,0 +1,1 @@
+"""The data plane: an ASGI app around the gateway app of MLflow."""
