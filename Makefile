@@ -12,6 +12,7 @@ help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
 $(VENV)/.installed: requirements/dev.txt pyproject.toml
+	$(PYTHON) -c 'import ensurepip' || tests/support/install_packages.sh python3 python3-venv
 	$(PYTHON) -m venv $(VENV)
 	$(RUN)/pip install --quiet --require-hashes -r requirements/dev.txt
 	$(RUN)/pip install --quiet --no-deps --no-build-isolation -e .
@@ -20,6 +21,8 @@ $(VENV)/.installed: requirements/dev.txt pyproject.toml
 venv: $(VENV)/.installed  ## create the Python environment in .venv
 
 test: venv  ## unit, integration and fleet tests
+	tests/support/install_packages.sh nginx openssh-client
+	-tests/support/ensure_docker.sh
 	pytest
 
 lint: venv  ## every static check
