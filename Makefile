@@ -33,6 +33,7 @@ lint: venv  ## every static check
 	cd ansible && ansible-lint --strict
 
 requirements:  ## pin pyproject.toml's dependencies again, with hashes
+	$(COMPILE) requirements/build.in -o requirements/build.txt
 	$(COMPILE) --extra gateway -o requirements/gateway.txt
 	$(COMPILE) --extra analytics --extra eval -o requirements/tools.txt
 	$(COMPILE) --extra deploy --extra analytics --extra eval -o requirements/deploy.txt
