@@ -37,6 +37,7 @@ class Unpriced(StrEnum):
     NO_MODEL = "the record names no model"
     NO_PRICE = "the price book has no price for it on that date"
     NO_TIER_PRICE = "the price book has no price for its service tier"
+    NO_LONG_CONTEXT_PRICE = "the price book has no price for so long a prompt in its service tier"
     NO_AUDIO_PRICE = "the price book has no price for its audio tokens"
     NO_OUTPUT_PRICE = "the price book has no price for its output tokens"
     UNKNOWN_TOKENS = "its token counts are unknown"
@@ -85,6 +86,14 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True)
+class LongContext:
+    """What every token of a call costs when its input is longer than this."""
+
+    above_input_tokens: int
+    rates: Rates
+
+
+@dataclass(frozen=True, slots=True)
 class Price:
     """One entry of a price book: what a model costs from a UTC date on."""
 
@@ -95,17 +104,27 @@ class Price:
     aliases: tuple[str, ...] = ()
     learned_at: date | None = None
     service_tiers: Mapping[str, Rates] = field(default_factory=dict)
+    long_context: LongContext | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """Every name that this entry prices."""
         return (self.model, *self.aliases)
 
-    def for_tier(self, service_tier: str | None) -> Rates | None:
-        """The prices of this tier, None where the book lists none; only the ordinary tier has base prices."""
-        if service_tier is not None and service_tier in self.service_tiers:
-            return self.service_tiers[service_tier]
-        return self.rates if service_tier in BASE_TIERS else None
+    def rates_for(self, service_tier: str | None, input_tokens: int | None) -> Rates | Unpriced:
+        """The prices of a call in this tier with this many input tokens, or why there are none.
+
+        Base and long-context prices are those of the ordinary tier; another tier has its own or none.
+        """
+        long = self.long_context is not None and (input_tokens or 0) > self.long_context.above_input_tokens
+        tier = self.service_tiers.get(service_tier or "")
+        if tier is None and service_tier not in BASE_TIERS:
+            return Unpriced.NO_TIER_PRICE
+        if long and tier is not None:
+            return Unpriced.NO_LONG_CONTEXT_PRICE
+        if long and self.long_context is not None:
+            return self.long_context.rates
+        return tier or self.rates
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +187,15 @@ class PriceBook:
         usage: Usage,
         service_tier: str | None = None,
         provider_cost_usd: Decimal | str | None = None,
+        *,
+        longest_input: int | None = None,
     ) -> Rating:
-        """As `cost`, with what it rests on."""
+        """As `cost`, with what it rests on.
+
+        `usage` may be the sum of calls that share everything else here, are all on one side of every
+        `long_context_bounds` and agree on which counts are known: a cost is linear in tokens, so the
+        result is the exact sum of their costs. `longest_input` is then the longest of their inputs.
+        """
         if provider_cost_usd is not None:
             stated = parse_stated_cost(provider_cost_usd)
             return Rating(
@@ -180,11 +206,19 @@ class PriceBook:
         price = self.find(provider, response_model, when) or self.find(provider, request_model, when)
         if price is None:
             return Rating(None, Unpriced.NO_PRICE)
-        rates = price.for_tier(service_tier)
-        if rates is None:
-            return Rating(None, Unpriced.NO_TIER_PRICE, price)
-        outcome = apply_rates(rates, usage)
+        rates = price.rates_for(service_tier, usage.input_tokens if longest_input is None else longest_input)
+        outcome = rates if isinstance(rates, Unpriced) else apply_rates(rates, usage)
         return Rating(None, outcome, price) if isinstance(outcome, Unpriced) else Rating(outcome, None, price)
+
+    @property
+    def first_days(self) -> list[date]:
+        """Every UTC date on which some price starts to apply, in order."""
+        return sorted({price.valid_from for price in self.prices})
+
+    @property
+    def long_context_bounds(self) -> list[int]:
+        """Every input length above which some model's price changes, in order."""
+        return sorted({p.long_context.above_input_tokens for p in self.prices if p.long_context})
 
 
 def apply_rates(rates: Rates, usage: Usage) -> Decimal | Unpriced:

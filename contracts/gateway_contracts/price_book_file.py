@@ -10,11 +10,21 @@ from typing import Any
 
 import yaml
 
-from gateway_contracts.price_book import SCHEMA_VERSION, Price, PriceBookError, Rates
+from gateway_contracts.price_book import SCHEMA_VERSION, LongContext, Price, PriceBookError, Rates
 
 _BOOK_FIELDS = ("schema_version", "prices")
-_FIELDS = ("provider", "model", "aliases", "valid_from", "learned_at", "usd_per_million", "service_tiers")
+_FIELDS = (
+    "provider",
+    "model",
+    "aliases",
+    "valid_from",
+    "learned_at",
+    "usd_per_million",
+    "service_tiers",
+    "long_context",
+)
 _RATES = ("input", "cached_input", "cache_write", "output", "input_audio", "output_audio")
+_BOUND = "above_input_tokens"
 _AMOUNT = re.compile(r"\d{1,9}(\.\d{1,9})?")
 
 _Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -114,10 +124,18 @@ class _Reader:
             )
         return Decimal(value)
 
-    def rates(self, node: yaml.Node, what: str) -> Rates:
-        fields = self.mapping(node, what, _RATES)
+    def rates(self, node: yaml.Node, what: str, fields: dict[str, yaml.Node] | None = None) -> Rates:
+        fields = self.mapping(node, what, _RATES) if fields is None else fields
         self.require(node, fields, ["input"], what)
         return Rates(**{name: self.amount(value, f"{what}.{name}") for name, value in fields.items()})
+
+    def long_context(self, node: yaml.Node) -> LongContext:
+        fields = self.mapping(node, "long_context", (_BOUND, *_RATES))
+        self.require(node, fields, [_BOUND], "long_context")
+        bound = self.value(fields.pop(_BOUND))
+        if not isinstance(bound, int) or isinstance(bound, bool) or bound < 1:
+            raise self.error(node, f"long_context.{_BOUND} must be a number of tokens such as 272000.")
+        return LongContext(bound, self.rates(node, "long_context", fields))
 
 
 def _book(reader: _Reader, root: yaml.Node | None) -> Iterator[Price]:
@@ -163,6 +181,7 @@ def _price(reader: _Reader, node: yaml.Node) -> Price:
         learned_at=reader.day(fields["learned_at"], "learned_at") if "learned_at" in fields else None,
         rates=reader.rates(fields["usd_per_million"], "usd_per_million"),
         service_tiers={name: reader.rates(tier, f"service_tiers.{name}") for name, tier in tiers.items()},
+        long_context=reader.long_context(fields["long_context"]) if "long_context" in fields else None,
     )
 
 
