@@ -1,0 +1,115 @@
+"""What a parsed call is to the server: the bytes to send, whole or event by event.
+
+A call is a function of its request, so it is parsed and worded once and kept for the next equal request; only the
+id and the time differ from one to the next.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any, ClassVar, Protocol
+
+from gateway_eval.emulator.answer import Usage
+from gateway_eval.emulator.directives import Directives
+from gateway_eval.emulator.errors import Dialect, ProviderError
+
+
+class Call(Protocol):
+    """A call that can be answered."""
+
+    id_prefix: ClassVar[bytes]
+    dialect: Dialect
+    model: str
+    """As the caller named it."""
+    stream: bool
+    usage: Usage
+    directives: Directives
+
+    def whole(self, answer_id: bytes, created: bytes) -> bytes:
+        """Return the JSON body of the whole answer; `created` is Unix seconds in digits."""
+
+    def events(self, answer_id: bytes, created: bytes) -> Iterator[tuple[bytes, int]]:
+        """Yield the server-sent events, each with the number of output tokens that it carries."""
+
+
+def encode(value: Any) -> bytes:
+    """Return compact JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def decode(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in a request's body. Raises ProviderError (400) where it is none."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise ProviderError(
+            400,
+            "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP "
+            "library correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON.)",
+            "invalid_request_error",
+        )
+    return value
+
+
+def whole_number(body: dict[str, Any], name: str, low: int = 1, high: int = 10_000_000) -> int | None:
+    """Return an optional integer of the request. Raises ProviderError (400) where it is something else."""
+    value = body.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ProviderError(
+            400,
+            f"Invalid type for '{name}': expected an integer, but got {_json_type(value)} instead.",
+            "invalid_request_error",
+            name,
+            "invalid_type",
+        )
+    if not low <= value <= high:
+        side, bound, sign = ("below minimum", low, ">=") if value < low else ("above maximum", high, "<=")
+        raise ProviderError(
+            400,
+            f"Invalid '{name}': integer {side} value. Expected a value {sign} {bound}, but got {value} instead.",
+            "invalid_request_error",
+            name,
+            f"integer_{side.replace(' ', '_')}_value",
+        )
+    return value
+
+
+def stop_list(value: Any) -> list[str]:
+    """Return the stop sequences of a request: null, a string or a list of strings."""
+    if isinstance(value, str):
+        return [value] if value else []
+    return [stop for stop in value if isinstance(stop, str) and stop] if isinstance(value, list) else []
+
+
+def text_field(body: dict[str, Any], name: str) -> str:
+    """Return a text that the request must have. Raises ProviderError (400) where it is missing."""
+    value = body.get(name)
+    if not isinstance(value, str) or not value:
+        if name == "model":
+            raise ProviderError(400, "you must provide a model parameter", "invalid_request_error")
+        raise missing(name)
+    return value
+
+
+def missing(name: str) -> ProviderError:
+    """Return the 400 for a field that is not there."""
+    return ProviderError(
+        400, f"Missing required parameter: '{name}'.", "invalid_request_error", name, "missing_required_parameter"
+    )
+
+
+def _json_type(value: Any) -> str:
+    match value:
+        case bool():
+            return "a boolean"
+        case str():
+            return "a string"
+        case float():
+            return "a decimal number"
+        case list():
+            return "an array"
+        case _:
+            return "an object"
