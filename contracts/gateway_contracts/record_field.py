@@ -1,0 +1,48 @@
+"""One field of a record, and what may stand in it."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+FieldType = Literal["int", "text", "bool", "number"]
+
+MAX_INT = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a record: its name, type, whether it may be null, and what it means.
+
+    `max_characters` bounds text; a longer value is cut and ends in an ellipsis.
+    """
+
+    name: str
+    type: FieldType
+    nullable: bool
+    doc: str
+    max_characters: int
+
+    def accepts(self, value: Any) -> bool:
+        """Say whether a decoded JSON value may stand in this field."""
+        if value is None:
+            return self.nullable
+        if isinstance(value, bool):
+            return self.type == "bool"
+        match self.type:
+            case "int":
+                return isinstance(value, int) and 0 <= value <= MAX_INT
+            case "number":
+                return isinstance(value, int | float) and 0 <= value < math.inf
+            case "text":
+                return isinstance(value, str)
+        return False
+
+
+# A type as the record's tables write it; the question mark is for null.
+TypeName = Literal["int", "text", "bool", "number", "int?", "text?", "number?"]
+_TYPES: dict[str, FieldType] = {"int": "int", "text": "text", "bool": "bool", "number": "number"}
+
+
+def field(name: str, type_name: TypeName, doc: str, max_characters: int = 128) -> Field:
+    """Make a field of a type such as `int` or `text?`."""
+    return Field(name, _TYPES[type_name.rstrip("?")], type_name.endswith("?"), doc, max_characters)
