@@ -20,7 +20,7 @@ _LISTENS = re.compile(r"listens on (https?)://\S+?:(\d+)")
 
 
 class Emulator:
-    """A running emulator. Give `base_url` plus `/v1` to an OpenAI client, `base_url` to an Anthropic or Azure one."""
+    """A running emulator. `openai_url` is for an OpenAI client, `base_url` for an Anthropic or Azure one."""
 
     def __init__(self, process: subprocess.Popen[bytes], base_url: str, verify: str | bool) -> None:
         self.process = process
@@ -87,7 +87,9 @@ def running_emulator(host: str = "127.0.0.1", **options: Any) -> Iterator[Emulat
             arguments += [f"--{name.replace('_', '-')}", str(one)]
     program = str(Path(sys.executable).with_name("gateway-eval"))
     with tempfile.TemporaryFile() as narration:
-        process = subprocess.Popen([program, "emulator", *arguments], stdout=subprocess.DEVNULL, stderr=narration)
+        process = subprocess.Popen(
+            [program, "emulator", *arguments], stdout=subprocess.DEVNULL, stderr=narration
+        )
         try:
             scheme, port = _await_start(process, narration)
             yield Emulator(process, f"{scheme}://{host}:{port}", options.get("tls_certificate", True))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+
 from gateway_contracts.exit_codes import ExitCode
 
 
@@ -32,8 +33,12 @@ from gateway_contracts.exit_codes import ExitCode
     show_default=True,
     help="Time for every output token: paces streams, and delays whole answers by their sum.",
 )
-@click.option("--api-key", "api_keys", multiple=True, help="A key to accept (repeatable). Without it any key will do.")
-@click.option("--model", "models", multiple=True, help="A model to serve (repeatable). Without it any name will do.")
+@click.option(
+    "--api-key", "api_keys", multiple=True, help="A key to accept (repeatable). Without it any key will do."
+)
+@click.option(
+    "--model", "models", multiple=True, help="A model to serve (repeatable). Without it any name will do."
+)
 @click.option(
     "--error-rate",
     type=click.FloatRange(0, 1),
@@ -54,7 +59,9 @@ from gateway_contracts.exit_codes import ExitCode
     help="Serve HTTPS with this certificate chain (PEM).",
 )
 @click.option(
-    "--tls-key", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The certificate's key (PEM)."
+    "--tls-key",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The certificate's key (PEM).",
 )
 def emulator(
     host: str,
@@ -67,9 +74,9 @@ def emulator(
 ) -> None:
     """Run a provider that costs nothing: OpenAI, Azure OpenAI and Anthropic, answered from memory.
 
-    Answers depend on the request alone. A prompt may ask for a fault: "[emulator:rate_limit]", "[emulator:quota]",
-    "[emulator:status=503]", "[emulator:hang]", "[emulator:cut_stream]", "[emulator:delay=1.5]". What was served is
-    counted at /emulator/stats. It runs until SIGTERM or Ctrl-C.
+    Answers depend on the request alone. A prompt may ask for a fault: "[emulator:rate_limit]",
+    "[emulator:quota]", "[emulator:status=503]", "[emulator:hang]", "[emulator:cut_stream]",
+    "[emulator:delay=1.5]". What was served is counted at /emulator/stats. It runs until SIGTERM or Ctrl-C.
 
     \b
     Example:
@@ -117,6 +124,7 @@ def _tls(certificate: Path | None, key: Path | None) -> tuple[Path, Path] | None
         server.check_tls(certificate, key)
     except (ssl.SSLError, OSError) as error:
         raise click.UsageError(
-            f"cannot use {certificate} with {key}: {error}; give a PEM certificate and its unencrypted PEM key"
+            f"cannot use {certificate} with {key}: {error}; give a PEM certificate and its unencrypted PEM "
+            "key"
         ) from None
     return certificate, key

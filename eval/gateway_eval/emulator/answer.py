@@ -3,12 +3,17 @@
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from gateway_eval.emulator import models, replies, tokens
 from gateway_eval.emulator.directives import Directives
 
-# What a model that thinks spends on thinking; providers bill it in blocks of 64.
+Finish = Literal["stop", "length", "content_filter", "stop_sequence", "tool"]
+
+# A model that thinks is billed for it in blocks of 64 tokens; a longer conversation gets more of them.
 _THINKING_BLOCK = 64
+_INPUT_PER_BLOCK = 500
+_MOST_BLOCKS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,21 +21,25 @@ class Usage:
     """Tokens of one call, in the sense of the request record: totals include their parts."""
 
     input_tokens: int
-    output_tokens: int
+    output_tokens: int = 0
     cached_input_tokens: int = 0
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
+    input_audio_tokens: int = 0
+    output_audio_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the model says. `finish` is stop, length, content_filter or stop_sequence."""
+    """What the model says."""
 
     pieces: tuple[str, ...]
-    """The visible output, token by token."""
-    finish: str
+    """The visible output, token by token: text, or the arguments of a tool call."""
+    finish: Finish
     usage: Usage
     stop_sequence: str | None = None
+    tool: str | None = None
+    """The name of the tool that is called, where one is."""
 
     @property
     def text(self) -> str:
@@ -39,27 +48,28 @@ class Answer:
 
 
 def compose(
-    said: Sequence[str],
+    text: str,
+    directives: Directives,
     *,
     model: str,
     input_tokens: int,
-    limit: int | None,
-    stops: Sequence[str],
-    directives: Directives,
-    prefix: str = "",
+    limit: int | None = None,
+    stops: Sequence[str] = (),
+    tool: str | None = None,
+    thinks: bool | None = None,
 ) -> Answer:
-    """Return the answer to a conversation.
+    """Return the answer that says `text`, as far as limits and directives let it.
 
-    said: the caller's messages without directives, oldest first. input_tokens: the conversation as billed.
-    limit: the most output tokens, reasoning included. prefix: text that the answer begins with.
+    input_tokens: the conversation as billed. limit: the most output tokens, reasoning included. tool: the
+    tool that is called, with `text` as its arguments. thinks: whether the model reasons; None leaves that to
+    its name.
     """
-    finish = "stop"
+    finish: Finish = "stop" if tool is None else "tool"
     stop_sequence = None
-    if directives.tokens is not None:
+    if directives.tokens is not None and tool is None:
         pieces = filler(directives.tokens)
     else:
-        text = prefix + replies.reply(said)
-        for stop in stops:
+        for stop in stops if tool is None else ():
             head, found, _ = text.partition(stop)
             if found:
                 text, stop_sequence, finish = head, stop, "stop_sequence"
@@ -68,18 +78,21 @@ def compose(
         pieces, finish = pieces[: len(pieces) // 2], "content_filter"
     reasoning = directives.reasoning
     if reasoning is None:
-        reasoning = _THINKING_BLOCK * (1 + min(input_tokens // 500, 7)) if models.reasons(model) else 0
+        thinks = models.reasons(model) if thinks is None else thinks
+        reasoning = _THINKING_BLOCK * min(1 + input_tokens // _INPUT_PER_BLOCK, _MOST_BLOCKS) if thinks else 0
     if limit is not None and reasoning + len(pieces) > limit:
         reasoning = min(reasoning, limit)
         pieces, finish, stop_sequence = pieces[: limit - reasoning], "length", None
     usage = Usage(
-        input_tokens=input_tokens + directives.cached + directives.cache_write,
-        output_tokens=len(pieces) + reasoning,
+        input_tokens=input_tokens + directives.cached + directives.cache_write + directives.input_audio,
+        output_tokens=len(pieces) + reasoning + directives.output_audio,
         cached_input_tokens=directives.cached,
         cache_write_tokens=directives.cache_write,
         reasoning_tokens=reasoning,
+        input_audio_tokens=directives.input_audio,
+        output_audio_tokens=directives.output_audio,
     )
-    return Answer(pieces, finish, usage, stop_sequence)
+    return Answer(pieces, finish, usage, stop_sequence, tool)
 
 
 def filler(length: int) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs
 
-from gateway_eval.emulator import delivery, errors, models, routes
+from gateway_eval.emulator import delivery, errors, messages, models, routes
 from gateway_eval.emulator.call import Call, encode
 from gateway_eval.emulator.directives import DirectiveError
 from gateway_eval.emulator.errors import Dialect, ProviderError
@@ -119,6 +119,8 @@ class Emulator:
             raise errors.missing_key(dialect)
         if self._keys and key not in self._keys:
             raise errors.wrong_key(dialect)
+        if dialect == "anthropic" and b"anthropic-version" not in headers:
+            raise errors.invalid("anthropic-version: header is required")
 
     async def _page(self, exchange: Exchange, path: str, method: str, *, known: bool) -> None:
         """Answer everything that is no call of a model."""
@@ -134,9 +136,12 @@ class Emulator:
                 return await exchange.whole(200, [JSON], encode(self.witness.stats()))
             case "GET", "/v1/models" | "/models":
                 return await self._models(exchange)
+            case "POST", _ if path in routes.COUNT_TOKENS:
+                return await self._count_tokens(exchange)
         if known:
             message = (
-                f"Not allowed to {method} on {path}. (HINT: Perhaps you meant to use a different HTTP method?)"
+                f"Not allowed to {method} on {path}. (HINT: Perhaps you meant to use a different HTTP "
+                "method?)"
             )
             error = ProviderError(405, message, "invalid_request_error", code="method_not_supported")
         else:
@@ -149,6 +154,14 @@ class Emulator:
             error = errors.invalid(f"limit takes a whole number, not '{text}'", "limit")
             return await exchange.whole(400, [JSON], error.body("openai"))
         return await exchange.whole(200, [JSON], encode(self.witness.requests(int(text))))
+
+    async def _count_tokens(self, exchange: Exchange) -> None:
+        try:
+            self._authenticate(exchange.headers, "anthropic")
+            body = messages.count_tokens(await exchange.body())
+        except ProviderError as error:
+            return await exchange.whole(error.status, [JSON], error.body("anthropic"))
+        return await exchange.whole(200, [JSON], body)
 
     async def _models(self, exchange: Exchange) -> None:
         anthropic = b"anthropic-version" in exchange.headers
@@ -163,6 +176,6 @@ class Emulator:
 
 def _prepare(route: routes.Route, body: bytes, fault: str | None) -> Call:
     try:
-        return route.kind(body, route.dialect, route.deployment, fault)
+        return route.parse(body, route.dialect, route.deployment, fault)
     except DirectiveError as error:
         raise errors.invalid(str(error)) from None

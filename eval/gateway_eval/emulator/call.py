@@ -1,7 +1,7 @@
 """What a parsed call is to the server: the bytes to send, whole or event by event.
 
-A call is a function of its request, so it is parsed and worded once and kept for the next equal request; only the
-id and the time differ from one to the next.
+A call is a function of its request, so it is parsed and worded once and kept for the next equal request; only
+the id and the time differ from one to the next.
 """
 
 import json
@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol
 
 from gateway_eval.emulator.answer import Usage
 from gateway_eval.emulator.directives import Directives
-from gateway_eval.emulator.errors import Dialect, ProviderError
+from gateway_eval.emulator.errors import Dialect, ProviderError, invalid
 
 
 class Call(Protocol):
@@ -32,8 +32,8 @@ class Call(Protocol):
 
 
 def encode(value: Any) -> bytes:
-    """Return compact JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    """Return compact JSON. A lone surrogate, which JSON may escape but UTF-8 cannot hold, becomes `?`."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def decode(body: bytes) -> dict[str, Any]:
@@ -43,11 +43,10 @@ def decode(body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise ProviderError(
-            400,
-            "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP "
-            "library correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON.)",
-            "invalid_request_error",
+        raise invalid(
+            "We could not parse the JSON body of your request. (HINT: This likely means you aren't using "
+            "your HTTP library correctly. The OpenAI API expects a JSON payload, but what was sent was not "
+            "valid JSON.)",
         )
     return value
 
@@ -58,19 +57,16 @@ def whole_number(body: dict[str, Any], name: str, low: int = 1, high: int = 10_0
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ProviderError(
-            400,
+        raise invalid(
             f"Invalid type for '{name}': expected an integer, but got {_json_type(value)} instead.",
-            "invalid_request_error",
             name,
             "invalid_type",
         )
     if not low <= value <= high:
         side, bound, sign = ("below minimum", low, ">=") if value < low else ("above maximum", high, "<=")
-        raise ProviderError(
-            400,
-            f"Invalid '{name}': integer {side} value. Expected a value {sign} {bound}, but got {value} instead.",
-            "invalid_request_error",
+        raise invalid(
+            f"Invalid '{name}': integer {side} value. Expected a value {sign} {bound}, but got {value} "
+            "instead.",
             name,
             f"integer_{side.replace(' ', '_')}_value",
         )
@@ -89,15 +85,17 @@ def text_field(body: dict[str, Any], name: str) -> str:
     value = body.get(name)
     if not isinstance(value, str) or not value:
         if name == "model":
-            raise ProviderError(400, "you must provide a model parameter", "invalid_request_error")
+            raise invalid("you must provide a model parameter")
         raise missing(name)
     return value
 
 
 def missing(name: str) -> ProviderError:
     """Return the 400 for a field that is not there."""
-    return ProviderError(
-        400, f"Missing required parameter: '{name}'.", "invalid_request_error", name, "missing_required_parameter"
+    return invalid(
+        f"Missing required parameter: '{name}'.",
+        name,
+        "missing_required_parameter",
     )
 
 

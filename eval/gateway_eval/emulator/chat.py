@@ -3,17 +3,20 @@
 https://platform.openai.com/docs/api-reference/chat
 """
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from gateway_eval.emulator import directives as directive
-from gateway_eval.emulator import models, tokens
+from gateway_eval.emulator import models, replies, tokens, tools
 from gateway_eval.emulator.answer import Answer, Usage, compose
 from gateway_eval.emulator.call import decode, encode, missing, stop_list, text_field, whole_number
-from gateway_eval.emulator.errors import Dialect, ProviderError, asked_for
+from gateway_eval.emulator.errors import Dialect, asked_for, invalid
 
 _FINGERPRINT = "fp_emulator01"
-_AZURE_FILTER = {
+_ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+_SAFE = {
     name: {"filtered": False, "severity": "safe"} for name in ("hate", "self_harm", "sexual", "violence")
 }
 
@@ -32,42 +35,32 @@ class ChatCall:
         self.directives = directive.parse(said[-1] if said else "", fault)
         if error := asked_for(self.directives, dialect, self.model):
             raise error
-        if models.reasons(self.model) and request.get("max_tokens") is not None:
-            raise ProviderError(
-                400,
-                "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' "
-                "instead.",
-                "invalid_request_error",
-                "max_tokens",
-                "unsupported_parameter",
-            )
-        limit = whole_number(request, "max_completion_tokens")
-        if limit is None:
-            limit = whole_number(request, "max_tokens")
         self._choices = whole_number(request, "n", high=128) or 1
         self.stream = request.get("stream") is True
         options = request.get("stream_options")
-        self._include_usage = isinstance(options, dict) and options.get("include_usage") is True
-        answer = compose(
-            [directive.strip(text) for text in said],
+        asked_for_usage = isinstance(options, dict) and options.get("include_usage") is True
+        self._usage_event = asked_for_usage and "no_usage" not in self.directives.shapes
+        text, tool = _say(request, messages, said, self.directives)
+        self._answer = compose(
+            text,
+            self.directives,
             model=self.model,
-            input_tokens=tokens.count_chat(messages),
-            limit=limit,
+            input_tokens=tokens.count_chat(messages) + tokens.count_tools(request.get("tools")),
+            limit=_limit(request, self.model),
             stops=stop_list(request.get("stop")),
-            directives=self.directives,
+            tool=tool,
         )
-        self._answer = answer
-        self.usage = Usage(
-            answer.usage.input_tokens,
-            answer.usage.output_tokens * self._choices,
-            answer.usage.cached_input_tokens,
-            answer.usage.cache_write_tokens,
-            answer.usage.reasoning_tokens * self._choices,
+        one = self._answer.usage
+        self.usage = replace(
+            one,
+            output_tokens=one.output_tokens * self._choices,
+            reasoning_tokens=one.reasoning_tokens * self._choices,
+            output_audio_tokens=one.output_audio_tokens * self._choices,
         )
         tier = request.get("service_tier")
         self._tier = tier if tier in ("flex", "priority", "scale") else "default"
         self._served = models.snapshot(self.model)
-        self._rest = b"" if self.stream else b"," + encode(self._whole())[1:]
+        self._rest = b"" if self.stream else b"," + encode(self._document())[1:]
         self._chunks = list(self._prepare_chunks()) if self.stream else []
 
     def whole(self, answer_id: bytes, created: bytes) -> bytes:
@@ -78,80 +71,162 @@ class ChatCall:
         """Yield one event a token, the end, the usage where it was asked for, and `[DONE]`."""
         head = b'data: {"id":"%b","object":"chat.completion.chunk","created":%b' % (answer_id, created)
         if self.dialect == "azure":
-            yield self._azure_opening(), 0
+            yield _azure_opening(), 0
         for rest, count in self._chunks:
             yield head + rest, count
         yield b"data: [DONE]\n\n", 0
 
-    def _whole(self) -> dict[str, Any]:
+    def _document(self) -> dict[str, Any]:
         answer = self._answer
-        message = {"role": "assistant", "content": answer.text, "refusal": None, "annotations": []}
-        azure = {"content_filter_results": _AZURE_FILTER} if self.dialect == "azure" else {}
+        message: dict[str, Any] = {
+            "role": "assistant",
+            "content": answer.text,
+            "refusal": None,
+            "annotations": [],
+        }
+        if answer.tool is not None:
+            function = {"name": answer.tool, "arguments": answer.text}
+            message |= {
+                "content": None,
+                "tool_calls": [{"id": _tool_id(), "type": "function", "function": function}],
+            }
+        azure = {"content_filter_results": _SAFE} if self.dialect == "azure" else {}
+        finish = _finish(answer)
         document: dict[str, Any] = {
             "model": self._served,
             "choices": [
-                {"index": i, "message": message, "logprobs": None, "finish_reason": _finish(answer), **azure}
-                for i in range(self._choices)
+                {"index": index, "message": message, "logprobs": None, "finish_reason": finish, **azure}
+                for index in range(self._choices)
             ],
         }
         if "no_usage" not in self.directives.shapes:
             document["usage"] = openai_usage(self.usage)
         if self.dialect == "azure":
-            document["prompt_filter_results"] = [{"prompt_index": 0, "content_filter_results": _AZURE_FILTER}]
+            document["prompt_filter_results"] = [{"prompt_index": 0, "content_filter_results": _SAFE}]
         else:
             document["service_tier"] = self._tier
         document["system_fingerprint"] = _FINGERPRINT
         return document
 
     def _prepare_chunks(self) -> Iterator[tuple[bytes, int]]:
-        tier = b"" if self.dialect == "azure" else b'"service_tier":%b,' % encode(self._tier)
-        head = b',"model":%b,%b"system_fingerprint":"%b","choices":[' % (
-            encode(self._served),
-            tier,
-            _FINGERPRINT.encode(),
-        )
-        with_usage = self._include_usage and "no_usage" not in self.directives.shapes
-        tail = b'],"usage":null}\n\n' if with_usage else b"]}\n\n"
-        choice = b'{"index":%d,"delta":%b,"logprobs":null,"finish_reason":%b}'
-        opening = encode({"role": "assistant", "content": "", "refusal": None})
-        finish = encode(_finish(self._answer))
-        for index in range(self._choices):
-            # Thinking comes before the first word, so a caller who leaves after it has used those tokens.
-            yield head + choice % (index, opening, b"null") + tail, self._answer.usage.reasoning_tokens
-        for piece in self._answer.pieces:
-            delta = encode({"content": piece})
+        tier = {} if self.dialect == "azure" else {"service_tier": self._tier}
+        frame = encode({"model": self._served, **tier, "system_fingerprint": _FINGERPRINT})
+        head = b"," + frame[1:-1] + b',"choices":['
+        tail = b'],"usage":null}\n\n' if self._usage_event else b"]}\n\n"
+        for delta, finish, count in _deltas(self._answer):
             for index in range(self._choices):
-                yield head + choice % (index, delta, b"null") + tail, 1
-        for index in range(self._choices):
-            yield head + choice % (index, b"{}", finish) + tail, 0
-        if with_usage:
+                choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish}
+                yield head + encode(choice) + tail, count
+        if self._usage_event:
             yield head + b'],"usage":%b}\n\n' % encode(openai_usage(self.usage)), 0
 
-    def _azure_opening(self) -> bytes:
-        # Azure opens a stream with an event about the prompt that has no choices, no id and no model.
-        results = [{"prompt_index": 0, "content_filter_results": _AZURE_FILTER}]
-        opening = {"choices": [], "created": 0, "id": "", "model": "", "object": "", "prompt_filter_results": results}
-        return b"data: " + encode(opening) + b"\n\n"
+
+def _deltas(answer: Answer) -> Iterator[tuple[dict[str, Any], str | None, int]]:
+    """Yield what each event of one choice says, the finish reason, and its output tokens."""
+    opening: dict[str, Any] = {"role": "assistant", "content": "", "refusal": None}
+    if answer.tool is not None:
+        function = {"name": answer.tool, "arguments": ""}
+        opening["content"] = None
+        opening["tool_calls"] = [{"index": 0, "id": _tool_id(), "type": "function", "function": function}]
+    # Thinking comes before the first word, so a caller who leaves after it has used those tokens.
+    yield opening, None, answer.usage.reasoning_tokens + answer.usage.output_audio_tokens
+    for piece in answer.pieces:
+        if answer.tool is None:
+            yield {"content": piece}, None, 1
+        else:
+            yield {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}, None, 1
+    yield {}, _finish(answer), 0
 
 
 def openai_usage(usage: Usage) -> dict[str, Any]:
-    """Return tokens as OpenAI states them: totals include cached and reasoning tokens."""
+    """Return tokens as OpenAI states them: totals include cached, reasoning and audio tokens."""
+    prompt = {"cached_tokens": usage.cached_input_tokens, "audio_tokens": usage.input_audio_tokens}
+    if usage.cache_write_tokens:
+        prompt["cache_write_tokens"] = usage.cache_write_tokens
     return {
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,
         "total_tokens": usage.input_tokens + usage.output_tokens,
-        "prompt_tokens_details": {"cached_tokens": usage.cached_input_tokens, "audio_tokens": 0},
+        "prompt_tokens_details": prompt,
         "completion_tokens_details": {
             "reasoning_tokens": usage.reasoning_tokens,
-            "audio_tokens": 0,
+            "audio_tokens": usage.output_audio_tokens,
             "accepted_prediction_tokens": 0,
             "rejected_prediction_tokens": 0,
         },
     }
 
 
+def _azure_opening() -> bytes:
+    # Azure opens a stream with an event about the prompt that has no choices, no id and no model.
+    results = [{"prompt_index": 0, "content_filter_results": _SAFE}]
+    opening = {
+        "choices": [],
+        "created": 0,
+        "id": "",
+        "model": "",
+        "object": "",
+        "prompt_filter_results": results,
+    }
+    return b"data: " + encode(opening) + b"\n\n"
+
+
+def _say(
+    request: dict[str, Any], messages: list[dict[str, Any]], said: list[str], directives: directive.Directives
+) -> tuple[str, str | None]:
+    """Return the text of the answer, and the tool that it is the arguments of."""
+    if messages[-1]["role"] in ("tool", "function"):
+        return f"The tool returned: {tokens.text_of(messages[-1].get('content'))}", None
+    question = directive.strip(said[-1]) if said else ""
+    if tool := tools.chosen(_tools(request), _wanted_tool(request, directives)):
+        return json.dumps(tools.example(tool[1], question)), tool[0]
+    text = replies.reply([directive.strip(one) for one in said])
+    match request.get("response_format"):
+        case {"type": "json_object"}:
+            return json.dumps({"answer": text}), None
+        case {"type": "json_schema", "json_schema": {"schema": schema}}:
+            return json.dumps(tools.example(schema, text)), None
+    return text, None
+
+
+def _tools(request: dict[str, Any]) -> list[tuple[str, Any]]:
+    offered = request.get("tools")
+    functions = (
+        [tool.get("function") for tool in offered if isinstance(tool, dict)]
+        if isinstance(offered, list)
+        else []
+    )
+    return [(str(one.get("name")), one.get("parameters")) for one in functions if isinstance(one, dict)]
+
+
+def _wanted_tool(request: dict[str, Any], directives: directive.Directives) -> str | None:
+    match request.get("tool_choice"):
+        case "required":
+            return directives.tool_call or ""
+        case {"function": {"name": str(name)}}:
+            return name
+        case _:
+            return directives.tool_call
+
+
+def _tool_id() -> str:
+    return "call_emulator000000000001"
+
+
 def _finish(answer: Answer) -> str:
-    return "stop" if answer.finish == "stop_sequence" else answer.finish
+    return {"stop_sequence": "stop", "tool": "tool_calls"}.get(answer.finish, answer.finish)
+
+
+def _limit(request: dict[str, Any], model: str) -> int | None:
+    if models.reasons(model) and request.get("max_tokens") is not None:
+        raise invalid(
+            "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
+            "'max_completion_tokens' instead.",
+            "max_tokens",
+            "unsupported_parameter",
+        )
+    limit = whole_number(request, "max_completion_tokens")
+    return whole_number(request, "max_tokens") if limit is None else limit
 
 
 def _messages(request: dict[str, Any]) -> list[dict[str, Any]]:
@@ -159,29 +234,21 @@ def _messages(request: dict[str, Any]) -> list[dict[str, Any]]:
     if messages is None:
         raise missing("messages")
     if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
-        raise ProviderError(
-            400,
-            "Invalid type for 'messages': expected an array of objects.",
-            "invalid_request_error",
-            "messages",
-            "invalid_type",
+        raise invalid(
+            "Invalid type for 'messages': expected an array of objects.", "messages", "invalid_type"
         )
     if not messages:
-        raise ProviderError(
-            400,
-            "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.",
-            "invalid_request_error",
+        raise invalid(
+            "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty "
+            "array instead.",
             "messages",
             "empty_array",
         )
     for position, message in enumerate(messages):
-        role = message.get("role")
-        if role not in ("system", "developer", "user", "assistant", "tool", "function"):
-            raise ProviderError(
-                400,
-                f"Invalid value: '{role}'. Supported values are: 'system', 'assistant', 'user', 'function', 'tool', "
-                "and 'developer'.",
-                "invalid_request_error",
+        if message.get("role") not in _ROLES:
+            supported = ", ".join(map(repr, _ROLES))
+            raise invalid(
+                f"Invalid value: '{message.get('role')}'. Supported values are: {supported}.",
                 f"messages[{position}].role",
                 "invalid_value",
             )

@@ -6,6 +6,7 @@ conversation can go on after a fault. A call may carry several: `[emulator:delay
 
 import re
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 _IN_PROMPT = re.compile(r"\s*\[emulator:\s*([^\]]*)\]")
 
@@ -14,11 +15,16 @@ ERRORS = ("rate_limit", "quota", "server_error", "overloaded", "timeout", "authe
 # Faults in how the answer is delivered.
 DELIVERY = ("hang", "stall", "cut_stream", "stream_error", "disconnect", "bad_json", "html", "empty")
 # Changes to a good answer.
-SHAPES = ("no_usage", "content_filter", "refusal")
-NUMBERS = ("status", "delay", "token_delay", "tokens", "cached", "cache_write", "reasoning", "retry_after")
-KNOWN = (*ERRORS, *DELIVERY, *SHAPES, *NUMBERS, "id")
+SHAPES = ("no_usage", "content_filter")
+# Numbers of tokens; those but `tokens` and `reasoning` are added to what the call has anyway.
+COUNTS = ("tokens", "reasoning", "cached", "cache_write", "input_audio", "output_audio")
+SECONDS = ("delay", "token_delay")
+KNOWN = (*ERRORS, *DELIVERY, *SHAPES, *COUNTS, *SECONDS, "status", "tool_call", "id")
 
-_LARGEST = {"tokens": 200_000, "cached": 2_000_000, "cache_write": 2_000_000, "reasoning": 200_000}
+_LONGEST_SECONDS = 3600
+# The largest answer is held in memory; no model writes more.
+_LARGEST = {"tokens": 200_000, "reasoning": 200_000}
+_LARGEST_ADDED = 2_000_000
 
 
 class DirectiveError(ValueError):
@@ -41,7 +47,11 @@ class Directives:
     tokens: int | None = None
     cached: int = 0
     cache_write: int = 0
+    input_audio: int = 0
+    output_audio: int = 0
     reasoning: int | None = None
+    tool_call: str | None = None
+    """The tool to call; empty for the first one that the request offers."""
     id: str | None = None
 
 
@@ -69,38 +79,45 @@ def parse(prompt: str, header: str | None = None) -> Directives:
 
 
 def _apply(directives: Directives, name: str, value: str) -> Directives:
-    if name == "rate_limit" and value:
-        return replace(directives, error=name, retry_after=_number(name, value, 3600))
     if name in ERRORS:
-        return replace(directives, error=name)
+        after = (
+            _number(name, value, _LONGEST_SECONDS)
+            if name == "rate_limit" and value
+            else directives.retry_after
+        )
+        return replace(directives, error=name, retry_after=after)
     if name in DELIVERY:
-        after = int(_number(name, value, 200_000)) if value else None
-        return replace(directives, delivery=name, after=after)
+        return replace(
+            directives, delivery=name, after=_whole(name, value, _LARGEST["tokens"]) if value else None
+        )
     if name in SHAPES:
         return replace(directives, shapes=directives.shapes | {name})
     match name:
+        case "delay":
+            return replace(directives, delay=_number(name, value, _LONGEST_SECONDS))
+        case "token_delay":
+            return replace(directives, token_delay=_number(name, value, _LONGEST_SECONDS))
+        case "status":
+            status = _whole(name, value, 599)
+            if status < 400:
+                raise DirectiveError(f"emulator directive 'status' takes 400 to 599, not '{value}'")
+            return replace(directives, status=status)
+        case "tool_call":
+            return replace(directives, tool_call=value)
         case "id":
             return replace(directives, id=value[:200] or None)
-        case "status":
-            status = _number(name, value, 599)
-            if status < 400:
-                raise DirectiveError("emulator directive 'status' takes 400 to 599")
-            return replace(directives, status=int(status))
-        case "delay":
-            return replace(directives, delay=_number(name, value, 3600))
-        case "token_delay":
-            return replace(directives, token_delay=_number(name, value, 3600))
-        case "retry_after":
-            return replace(directives, retry_after=_number(name, value, 3600))
-        case "tokens":
-            return replace(directives, tokens=int(_number(name, value, _LARGEST[name])))
-        case "cached":
-            return replace(directives, cached=int(_number(name, value, _LARGEST[name])))
-        case "cache_write":
-            return replace(directives, cache_write=int(_number(name, value, _LARGEST[name])))
-        case "reasoning":
-            return replace(directives, reasoning=int(_number(name, value, _LARGEST[name])))
+    if name in COUNTS:
+        count = _whole(name, value, _LARGEST.get(name, _LARGEST_ADDED))
+        changed: dict[str, Any] = {name: count}
+        return replace(directives, **changed)
     raise DirectiveError(f"unknown emulator directive '{name}'; known: {', '.join(KNOWN)}")
+
+
+def _whole(name: str, value: str, largest: int) -> int:
+    number = _number(name, value, largest)
+    if number != int(number):
+        raise DirectiveError(f"emulator directive '{name}' takes a whole number, not '{value}'")
+    return int(number)
 
 
 def _number(name: str, value: str, largest: float) -> float:
@@ -109,5 +126,7 @@ def _number(name: str, value: str, largest: float) -> float:
     except ValueError:
         number = -1.0
     if not 0 <= number <= largest:
-        raise DirectiveError(f"emulator directive '{name}' takes a number from 0 to {largest:g}, not '{value}'")
+        raise DirectiveError(
+            f"emulator directive '{name}' takes a number from 0 to {largest:.0f}, not '{value}'"
+        )
     return number

@@ -28,9 +28,12 @@ _ANTHROPIC_TYPES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False)
 class ProviderError(Exception):
-    """An answer that is an error. `type`, `param` and `code` are OpenAI's fields; None leaves the usual ones."""
+    """An answer that is an error.
+
+    `type`, `param` and `code` are fields of OpenAI's errors; None leaves the usual ones.
+    """
 
     status: int
     message: str
@@ -47,7 +50,9 @@ class ProviderError(Exception):
     def document(self, dialect: Dialect, request_id: str = "") -> dict[str, Any]:
         """Return the error as this provider shapes it."""
         if dialect == "anthropic":
-            kind = _ANTHROPIC_TYPES.get(self.status, "api_error" if self.status >= 500 else "invalid_request_error")
+            kind = _ANTHROPIC_TYPES.get(
+                self.status, "api_error" if self.status >= 500 else "invalid_request_error"
+            )
             error = {"type": kind, "message": self.message}
             return {"type": "error", "error": error, "request_id": request_id}
         if dialect == "azure" and self.status in (401, 404, 429):
@@ -97,8 +102,9 @@ def wrong_key(dialect: Dialect) -> ProviderError:
         case "azure":
             return ProviderError(
                 401,
-                "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid "
-                "key for an active subscription and use a correct regional API endpoint for your resource.",
+                "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide "
+                "a valid key for an active subscription and use a correct regional API endpoint for your "
+                "resource.",
             )
         case "openai":
             return ProviderError(
@@ -118,8 +124,8 @@ def unknown_model(dialect: Dialect, model: str) -> ProviderError:
         case "azure":
             return ProviderError(
                 404,
-                "The API deployment for this resource does not exist. If you created the deployment within the "
-                "last 5 minutes, please wait a moment and try again.",
+                "The API deployment for this resource does not exist. If you created the deployment within "
+                "the last 5 minutes, please wait a moment and try again.",
                 code="DeploymentNotFound",
             )
         case "openai":
@@ -150,7 +156,9 @@ def asked_for(directives: Directives, dialect: Dialect, model: str) -> ProviderE
         case "overloaded":
             if dialect == "anthropic":
                 return ProviderError(529, "Overloaded")
-            return ProviderError(503, "The engine is currently overloaded, please try again later", "server_error")
+            return ProviderError(
+                503, "The engine is currently overloaded, please try again later", "server_error"
+            )
         case "timeout":
             return ProviderError(504, "The request timed out before the model answered.", "server_error")
         case _:
@@ -170,13 +178,13 @@ def _rate_limit(dialect: Dialect, model: str, retry_after: float) -> ProviderErr
             message = "This request would exceed your organization's rate limit of 50 requests per minute."
         case "azure":
             message = (
-                "Requests to the ChatCompletions_Create Operation have exceeded call rate limit of your current "
-                f"OpenAI S0 pricing tier. Please retry after {math.ceil(retry_after)} seconds."
+                "Requests to the ChatCompletions_Create Operation have exceeded call rate limit of your "
+                f"current OpenAI S0 pricing tier. Please retry after {math.ceil(retry_after)} seconds."
             )
         case "openai":
             message = (
-                f"Rate limit reached for {model} in organization org-emulator on requests per min (RPM): Limit 500, "
-                f"Used 500, Requested 1. Please try again in {retry_after:g}s. Visit "
+                f"Rate limit reached for {model} in organization org-emulator on requests per min (RPM): "
+                f"Limit 500, Used 500, Requested 1. Please try again in {retry_after:g}s. Visit "
                 "https://platform.openai.com/account/rate-limits to learn more."
             )
     code = "429" if dialect == "azure" else "rate_limit_exceeded"
@@ -187,13 +195,13 @@ def _quota(dialect: Dialect) -> ProviderError:
     if dialect == "anthropic":
         return ProviderError(
             400,
-            "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to upgrade "
-            "or purchase credits.",
+            "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to "
+            "upgrade or purchase credits.",
         )
     return ProviderError(
         429,
-        "You exceeded your current quota, please check your plan and billing details. For more information on this "
-        "error, read the docs: https://platform.openai.com/docs/guides/error-codes/api-errors.",
+        "You exceeded your current quota, please check your plan and billing details. For more information "
+        "on this error, read the docs: https://platform.openai.com/docs/guides/error-codes/api-errors.",
         "insufficient_quota",
         code="insufficient_quota",
     )

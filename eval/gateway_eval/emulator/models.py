@@ -67,8 +67,11 @@ def page(names: list[str], *, anthropic: bool) -> dict[str, Any]:
     """Return the list of models as the provider shows it."""
     if anthropic:
         data = [
-            {"type": "model", "id": name, "display_name": name, "created_at": "2024-01-01T00:00:00Z"} for name in names
+            {"type": "model", "id": name, "display_name": name, "created_at": "2024-01-01T00:00:00Z"}
+            for name in names
         ]
         return {"data": data, "has_more": False, "first_id": names[0], "last_id": names[-1]}
-    data = [{"id": name, "object": "model", "created": 1704067200, "owned_by": "emulator"} for name in names]
-    return {"object": "list", "data": data}
+    listed: list[dict[str, Any]] = [
+        {"id": name, "object": "model", "created": 1704067200, "owned_by": "emulator"} for name in names
+    ]
+    return {"object": "list", "data": listed}

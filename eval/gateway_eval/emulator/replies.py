@@ -1,7 +1,7 @@
 """What the emulated model says: sensible, and always the same for the same conversation.
 
-It knows a few facts, remembers what the caller said earlier in the conversation, adds up small sums and repeats
-on request. To anything else it answers with a sentence about what it was asked.
+It knows a few facts, remembers what the caller said earlier in the conversation, adds up small sums and
+repeats on request. To anything else it answers with a sentence about what it was asked.
 """
 
 import ast
@@ -11,29 +11,33 @@ from collections.abc import Callable, Sequence
 
 _KNOWLEDGE = {
     ("ai", "artificial intelligence"): (
-        "Artificial intelligence (AI) is the field of computer science that builds systems able to perform tasks "
-        "that normally need human intelligence, such as understanding language, recognising images, learning from "
-        "data and making decisions."
+        "Artificial intelligence (AI) is the field of computer science that builds systems able to perform "
+        "tasks that normally need human intelligence, such as understanding language, recognising images, "
+        "learning from data and making decisions."
     ),
     ("ml", "machine learning"): (
-        "Machine learning is the part of artificial intelligence in which a program learns patterns from data "
-        "instead of being given every rule by hand."
+        "Machine learning is the part of artificial intelligence in which a program learns patterns from "
+        "data instead of being given every rule by hand."
     ),
     ("an llm", "llm", "a large language model", "large language model", "large language models"): (
-        "A large language model is a neural network trained on a great deal of text. It predicts the next token, "
-        "and so can answer questions, summarise and write code."
+        "A large language model is a neural network trained on a great deal of text. It predicts the next "
+        "token, and so can answer questions, summarise and write code."
     ),
     ("an llm gateway", "an ai gateway", "ai gateway", "llm gateway", "mlflow ai gateway"): (
-        "An AI gateway is a service between callers and model providers. It holds the provider keys, routes each "
-        "call to a model, and records what was used."
+        "An AI gateway is a service between callers and model providers. It holds the provider keys, routes "
+        "each call to a model, and records what was used."
     ),
     ("mlflow",): (
-        "MLflow is an open source platform for machine learning and language models: experiment tracking, a model "
-        "registry, evaluation, and a gateway to model providers."
+        "MLflow is an open source platform for machine learning and language models: experiment tracking, a "
+        "model registry, evaluation, and a gateway to model providers."
     ),
     ("python",): "Python is a general purpose programming language known for its readable syntax.",
-    ("docker",): "Docker packages a program with everything it needs into an image and runs it as a container.",
-    ("ansible",): "Ansible is a tool that describes the wanted state of machines in YAML and brings it about over SSH.",
+    (
+        "docker",
+    ): "Docker packages a program with everything it needs into an image and runs it as a container.",
+    (
+        "ansible",
+    ): "Ansible is a tool that describes the wanted state of machines in YAML and brings it about over SSH.",
     ("nginx",): "nginx is a web server that is also used as a reverse proxy and load balancer.",
     ("duckdb",): "DuckDB is an analytical SQL database that runs inside the program that uses it.",
     ("the capital of france", "capital of france"): "The capital of France is Paris.",
@@ -45,12 +49,20 @@ _KNOWLEDGE = {
 _FACTS = {name: text for names, text in _KNOWLEDGE.items() for name in names}
 
 _WHAT_IS = re.compile(r"\b(?:what(?:'s| is| are)|define|explain|tell me about)\s+(.+?)\s*[?.!]*$", re.I)
-_NAME = re.compile(r"\b(?:my name is|call me|i am called|my name's)\s+([^\W\d_][\w'-]*(?: [A-ZÀ-Þ][\w'-]*)?)", re.I)  # noqa: RUF001
+_NAME = re.compile(
+    r"\b(?:my name is|call me|i am called|my name's)\s+([^\W\d_][\w'-]*(?: [A-ZÀ-Þ][\w'-]*)?)", re.I
+)
 _MINE = re.compile(r"\bmy ([a-z][a-z ]{1,40}?) (?:is|was|are) ([^.!?,\n]{1,80})", re.I)
-_ASK_MINE = re.compile(r"\b(?:what(?:'s| is| was| are)|do you (?:know|remember)|tell me)\s+my ([a-z ]{2,40}?)\s*[?.!]*$", re.I)
+_ASK_MINE = re.compile(
+    r"\b(?:what(?:'s| is| was| are)|do you (?:know|remember)|tell me)\s+my ([a-z ]{2,40}?)\s*[?.!]*$", re.I
+)
 _WHO_AM_I = re.compile(r"\b(?:who am i|what am i called|remember my name|know my name)\b", re.I)
-_REMEMBER = re.compile(r"\bremember (?:this|that|the (?:number|word|code))?[: ]*\s*(.{1,120}?)\s*[.!]*$", re.I | re.M)
-_ASK_REMEMBER = re.compile(r"\bwhat (?:did i ask you to remember|should you remember|number|word|code)\b", re.I)
+_REMEMBER = re.compile(
+    r"\bremember (?:this|that|the (?:number|word|code))?[: ]*\s*(.{1,120}?)\s*[.!]*$", re.I | re.M
+)
+_ASK_REMEMBER = re.compile(
+    r"\bwhat (?:did i ask you to remember|should you remember|number|word|code)\b", re.I
+)
 _FIRST = re.compile(r"\b(?:my|the) (first|previous|last) (?:question|message)\b", re.I)
 _SAY = re.compile(
     r"^\s*(?:please )?(?:say|repeat(?: after me)?|echo|(?:reply|respond|answer)(?: only)? with)"
@@ -70,9 +82,9 @@ _OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
 }
 
 FILLER = (
-    " The emulator answers from memory, so that tests need no network and cost no money. Each sentence here is as "
-    "long as it has to be, and each call with the same words gets the same reply. What matters is that every token "
-    "is counted once, on both sides, and that the numbers agree."
+    " The emulator answers from memory, so that tests need no network and cost no money. Each sentence here "
+    "is as long as it has to be, and each call with the same words gets the same reply. What matters is "
+    "that every token is counted once, on both sides, and that the numbers agree."
 )
 
 
@@ -101,7 +113,9 @@ def _repeat(question: str, _earlier: Sequence[str]) -> str | None:
 def _recall(question: str, earlier: Sequence[str]) -> str | None:
     before = question[: -1 - len(question.rstrip("?.! ").rsplit(".", 1)[-1])]
     memory = [*earlier, before]
-    if _WHO_AM_I.search(question) or ((asked := _ASK_MINE.search(question)) and asked[1].strip().lower() == "name"):
+    if _WHO_AM_I.search(question) or (
+        (asked := _ASK_MINE.search(question)) and asked[1].strip().lower() == "name"
+    ):
         name = _latest(_NAME, memory)
         return f"Your name is {name[1]}." if name else "You have not told me your name."
     if asked := _ASK_MINE.search(question):
@@ -114,7 +128,8 @@ def _recall(question: str, earlier: Sequence[str]) -> str | None:
     if _ASK_REMEMBER.search(question) and (told_match := _latest(_REMEMBER, memory)):
         return f"You asked me to remember {told_match[1]}."
     if (which := _FIRST.search(question)) and earlier:
-        return f'Your {which[1].lower()} message was: "{earlier[0] if which[1].lower() == "first" else earlier[-1]}"'
+        position = which[1].lower()
+        return f'Your {position} message was: "{earlier[0] if position == "first" else earlier[-1]}"'
     return None
 
 
@@ -164,7 +179,9 @@ def _know(question: str, _earlier: Sequence[str]) -> str | None:
     match = _WHAT_IS.search(question)
     if match is None:
         return None
-    subject = re.sub(r"\s+(?:in one sentence|in a few words|briefly)$", "", match[1].strip().strip("\"'").lower())
+    subject = re.sub(
+        r"\s+(?:in one sentence|in a few words|briefly)$", "", match[1].strip().strip("\"'").lower()
+    )
     return _FACTS.get(subject) or _FACTS.get(re.sub(r"^(?:an?|the)\s+", "", subject))
 
 
@@ -187,6 +204,7 @@ def _about(question: str) -> str:
     quoted = " ".join(words[:40]) + (" ..." if len(words) > 40 else "")
     kind = "asked" if "?" in question else "said"
     return (
-        f'You {kind}: "{quoted}" This reply comes from the provider emulator, so it is made up from your own words '
+        f'You {kind}: "{quoted}" This reply comes from the provider emulator, so it is made up from your own '
+        "words "
         "and is the same every time you send them."
     )

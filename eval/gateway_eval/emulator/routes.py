@@ -1,29 +1,45 @@
 """Which path is which operation of which provider."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway_eval.emulator.call import Call
 from gateway_eval.emulator.chat import ChatCall
+from gateway_eval.emulator.completions import CompletionCall
+from gateway_eval.emulator.embeddings import EmbeddingCall
 from gateway_eval.emulator.errors import Dialect
+from gateway_eval.emulator.messages import MessagesCall
+
+Parser = Callable[[bytes, Dialect, str | None, str | None], Call]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """An operation at a path. `deployment` is the name in an Azure path."""
 
-    kind: type[Call]
+    parse: Parser
     dialect: Dialect
     deployment: str | None = None
 
 
-_OPERATIONS: dict[str, type[Call]] = {
+_OPENAI: dict[str, Parser] = {
     "chat/completions": ChatCall,
+    "completions": CompletionCall,
+    "embeddings": EmbeddingCall,
 }
 
+# Clients differ in whether their base URL ends in /v1, so both are served.
 _FIXED: dict[str, Route] = {
-    f"{prefix}/{operation}": Route(kind, "openai") for operation, kind in _OPERATIONS.items() for prefix in ("", "/v1")
+    f"{prefix}/{operation}": route
+    for prefix in ("", "/v1")
+    for operation, route in {
+        **{name: Route(parse, "openai") for name, parse in _OPENAI.items()},
+        "messages": Route(MessagesCall, "anthropic"),
+    }.items()
 }
+
+COUNT_TOKENS = ("/messages/count_tokens", "/v1/messages/count_tokens")
 
 _AZURE = re.compile(r"/openai/deployments/([^/]+)/(.+)")
 
@@ -31,6 +47,6 @@ _AZURE = re.compile(r"/openai/deployments/([^/]+)/(.+)")
 def find(path: str) -> Route | None:
     """Return the operation at `path`, None where there is none."""
     route = _FIXED.get(path)
-    if route is None and (match := _AZURE.fullmatch(path)) and match[2] in _OPERATIONS:
-        return Route(_OPERATIONS[match[2]], "azure", match[1])
+    if route is None and (match := _AZURE.fullmatch(path)) and match[2] in _OPENAI:
+        return Route(_OPENAI[match[2]], "azure", match[1])
     return route

@@ -25,7 +25,7 @@ class _Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["extensions"] = {"emulator.transport": self.transport}  # type: ignore[typeddict-item, dict-item]
+        self.scope["extensions"] = {"emulator.transport": self.transport}  # type: ignore[dict-item]
 
 
 class _Server(uvicorn.Server):

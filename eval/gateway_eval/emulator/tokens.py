@@ -1,15 +1,16 @@
 """Counting tokens by one written-down rule, the same for streams and whole answers.
 
-Real tokenizers need vocabulary files from the network, so the emulator has a rule of its own: a token is a run
-of up to eight Latin letters, a run of up to three digits, or any other single visible character, each together
-with one blank before it; a longer run of white space is one token. English text comes to about four characters
-a token, as with the real ones.
+Real tokenizers need vocabulary files from the network, so the emulator has a rule of its own: a token is a
+run of up to eight Latin letters, a run of up to three digits, or any other single visible character, each
+together with one blank before it; a longer run of white space is one token. English text comes to about four
+characters a token, as with the real ones.
 """
 
+import json
 import re
 from typing import Any
 
-_TOKEN = re.compile(r" ?(?:[A-Za-zÀ-ɏ]{1,8}|\d{1,3}|\S)|\s+")  # noqa: RUF001 (a range of letters, meant so)
+_TOKEN = re.compile(r" ?(?:[A-Za-zÀ-ɏ]{1,8}|\d{1,3}|\S)|\s+")
 
 # Rule for chat: 3 tokens a message, its role, its name, and 3 that open the reply.
 # https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken
@@ -54,3 +55,31 @@ def count_message(message: dict[str, Any]) -> int:
 def count_chat(messages: list[dict[str, Any]]) -> int:
     """Return the tokens of a conversation as the provider would bill them."""
     return _PER_REPLY + sum(count_message(message) for message in messages)
+
+
+def count_tools(tools: Any) -> int:
+    """Return the tokens of the tools that a request offers: those of their JSON."""
+    return count(json.dumps(tools)) if tools else 0
+
+
+def of_prompts(prompt: Any) -> list[tuple[str, int]] | None:
+    """Return each text of a `prompt` or `input` with its tokens; None where it is of no known form.
+
+    It may be a text, a list of texts, a list of token numbers, or a list of such lists, as the completions
+    and embeddings of OpenAI take it. Token numbers stay numbers in the text.
+    """
+    if isinstance(prompt, str):
+        return [(prompt, count(prompt))]
+    if not isinstance(prompt, list) or not prompt:
+        return None
+    if all(isinstance(item, int) for item in prompt):
+        prompt = [prompt]
+    found = []
+    for item in prompt:
+        if isinstance(item, str):
+            found.append((item, count(item)))
+        elif isinstance(item, list) and item and all(isinstance(number, int) for number in item):
+            found.append((" ".join(map(str, item)), len(item)))
+        else:
+            return None
+    return found

@@ -11,8 +11,8 @@ class Entry:
     """One call while it is served and after. Times are Unix seconds; tokens are those that were sent."""
 
     __slots__ = (
-        "duration_ms", "input_tokens", "model", "outcome", "output_tokens", "path", "received_at", "request_id",
-        "sequence", "started", "status", "stream",
+        "duration_ms", "input_tokens", "model", "outcome", "output_tokens", "path",
+        "received_at", "request_id", "sequence", "started", "status", "stream",
     )  # fmt: skip
 
     def __init__(self, sequence: int, path: str, request_id: str) -> None:
@@ -78,7 +78,10 @@ class Witness:
         return entry
 
     def end(self, entry: Entry, outcome: str) -> None:
-        """Note how a call ended: completed, disconnected (the caller left first) or broken (a fault on demand)."""
+        """Note how a call ended.
+
+        outcome: completed, disconnected (the caller left first) or broken (a fault on demand).
+        """
         self._flying.discard(entry)
         entry.outcome = outcome
         entry.duration_ms = (time.perf_counter() - entry.started) * 1000
