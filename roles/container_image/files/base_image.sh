@@ -3,8 +3,9 @@
 # The registry's own image is used where it is here or can be pulled; elsewhere the same
 # packages are put together by debootstrap, which takes about half a minute and needs root.
 #
-#   base_image.sh [--source auto|pull|debootstrap] [--image NAME] [--suite SUITE]
+#   base_image.sh [--source auto|pull|debootstrap] [--image NAME] [--suite SUITE] [--dry-run]
 #
+# --dry-run pulls and builds nothing: it prints the name that a run would most likely print.
 # Standard output: the image's name, and nothing else. Standard error: what is being done.
 # Exit code: 0 done, 1 no such image can be had, 2 wrong usage.
 set -eu
@@ -12,6 +13,7 @@ set -eu
 source=auto
 image=debian:trixie-slim
 suite=trixie
+dry_run=''
 pull_timeout_s=180
 
 say() { echo "base_image.sh: $*" >&2; }
@@ -19,6 +21,7 @@ stop() { say "$*"; exit 1; }
 wrong() { say "$*"; exit 2; }
 
 while [ $# -gt 0 ]; do
+  if [ "$1" = --dry-run ]; then dry_run=1; shift; continue; fi
   [ $# -ge 2 ] || wrong "$1 needs a value"
   case $1 in
     --source) source=$2 ;;
@@ -81,9 +84,9 @@ SLIM
 if [ "$source" != debootstrap ]; then
   if on_engine "$image"; then echo "$image"; exit 0; fi
   if [ "$source" = auto ] && on_engine "$own_image"; then echo "$own_image"; exit 0; fi
-  if pull; then echo "$image"; exit 0; fi
+  if [ -n "$dry_run" ] || pull; then echo "$image"; exit 0; fi
   [ "$source" = auto ] || stop "$image cannot be pulled; set the source to debootstrap to build a base image here"
   say "no registry answers; a base image is built here instead"
 fi
-on_engine "$own_image" || bootstrap
+[ -n "$dry_run" ] || on_engine "$own_image" || bootstrap
 echo "$own_image"
