@@ -1,0 +1,150 @@
+"""What a provider's answer says about itself, whole or as a stream, read before anything else touches it."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from gateway_contracts.error_class import ErrorClass, classify
+from gateway_serve.usage import UNKNOWN, Usage, mapping, normalise
+
+# The lines of a stream that carry more than text. A provider's text cannot match: its quotes are escaped.
+_TELLING = re.compile(rb'"(?:usage|finish_reason|stop_reason|error)"\s*:\s*["{]')
+
+# Anthropic's words in OpenAI's. https://docs.anthropic.com/en/api/handling-stop-reasons
+_FINISH_REASONS = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+
+_OUTPUT_KEYS = (
+    "content",
+    "reasoning_content",
+    "reasoning",
+    "tool_calls",
+    "function_call",
+    "refusal",
+    "audio",
+)
+
+
+class Answer:
+    """The facts of one answer, gathered as it comes in. Nothing that it is given makes it raise."""
+
+    __slots__ = (
+        "_stated",
+        "chunks",
+        "ended",
+        "error_class",
+        "finish_reason",
+        "has_output",
+        "response_model",
+        "service_tier",
+    )
+
+    def __init__(self) -> None:
+        self.response_model: str | None = None
+        self.service_tier: str | None = None
+        self.finish_reason: str | None = None
+        self.error_class: ErrorClass | None = None
+        self.has_output = False  # a chunk with output has come
+        self.ended = False  # the provider said that its stream is complete
+        self.chunks = 0  # chunks of a known format
+        self._stated: dict[str, Any] = {}
+
+    def read_whole(self, body: Any) -> None:
+        """Take in the decoded JSON of an answer that is no stream."""
+        body = mapping(body)
+        if body.get("error"):
+            self.error_class = classify(_status_of(body["error"]), body)
+        self._read_facts(body)
+        for choice in _choices(body)[:1]:
+            self._finish(choice.get("finish_reason"))
+        self._finish(body.get("stop_reason"))
+
+    def read_line(self, line: bytes) -> None:
+        """Take in one line of a stream of server-sent events."""
+        if not line.startswith(b"data:") or (
+            self.has_output and not _TELLING.search(line) and b"[DONE]" not in line
+        ):
+            return
+        data = line[5:].strip()
+        if data == b"[DONE]":
+            self.ended = True
+            return
+        try:
+            event = json.loads(data)
+        except ValueError:
+            return
+        event = mapping(event)
+        if event.get("error"):
+            self.error_class = classify(_status_of(event["error"]), event)
+        if isinstance(event.get("choices"), list):
+            self._read_openai_chunk(event)
+        elif isinstance(event.get("type"), str):
+            self._read_anthropic_event(event)
+
+    def usage(self, provider: str | None) -> Usage:
+        """Return the tokens that the provider has stated so far."""
+        return normalise(self._stated, provider) if self._stated else UNKNOWN
+
+    def _read_openai_chunk(self, chunk: Mapping[str, Any]) -> None:
+        self.chunks += 1
+        self._read_facts(chunk)
+        for choice in _choices(chunk):
+            delta = mapping(choice.get("delta"))
+            self.has_output = (
+                self.has_output or bool(choice.get("text")) or any(delta.get(key) for key in _OUTPUT_KEYS)
+            )
+            if choice.get("index", 0) == 0:
+                self._finish(choice.get("finish_reason"))
+
+    def _read_anthropic_event(self, event: Mapping[str, Any]) -> None:
+        # https://docs.anthropic.com/en/api/messages-streaming
+        self.chunks += 1
+        match event["type"]:
+            case "message_start":
+                message = mapping(event.get("message"))
+                self._read_facts(message)
+                # Not yet the count of the output, though it is called so.
+                self._stated.pop("output_tokens", None)
+            case "content_block_start" if mapping(event.get("content_block")).get("type") == "tool_use":
+                self.has_output = True
+            case "content_block_delta":
+                self.has_output = True
+            case "message_delta":
+                self._read_facts(event)
+                self._finish(mapping(event.get("delta")).get("stop_reason"))
+            case "message_stop":
+                self.ended = True
+
+    def _read_facts(self, part: Mapping[str, Any]) -> None:
+        stated = mapping(part.get("usage"))
+        # Anthropic spreads its counts over two events; a null does not take back what came before.
+        self._stated.update({key: value for key, value in stated.items() if value is not None})
+        self.response_model = _text(part.get("model")) or self.response_model
+        self.service_tier = (
+            _text(part.get("service_tier")) or _text(stated.get("service_tier")) or self.service_tier
+        )
+
+    def _finish(self, reason: Any) -> None:
+        if isinstance(reason, str) and reason:
+            self.finish_reason = _FINISH_REASONS.get(reason, reason)
+
+
+def _choices(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    choices = body.get("choices")
+    return [choice for choice in choices if isinstance(choice, Mapping)] if isinstance(choices, list) else []
+
+
+def _status_of(error: Any) -> int:
+    """Return the HTTP status that an error inside an answer names; 500 where it names none."""
+    code = mapping(error).get("code")
+    return code if isinstance(code, int) and 400 <= code < 600 else 500
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,115 @@
+"""MLflow's gateway app, with the few answers in which this gateway differs; docs/gateway.md lists them."""
+
+import json
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.responses import JSONResponse
+from mlflow.environment_variables import MLFLOW_GATEWAY_ROUTE_TIMEOUT_SECONDS
+from mlflow.exceptions import MlflowException
+from mlflow.gateway import app as mlflow_app
+from mlflow.gateway.exceptions import AIGatewayException
+from mlflow.gateway.utils import to_sse_chunk
+from starlette.responses import StreamingResponse
+
+from gateway_serve import upstream
+from gateway_serve.call import current_call
+
+_logger = logging.getLogger(__name__)
+
+
+def create(config_path: Path) -> FastAPI:
+    """Return the app for a configuration file. Raises what MLflow raises for an invalid one."""
+    upstream.install()
+    mlflow_app.make_streaming_response = _streaming_response  # type: ignore[attr-defined]
+    app = mlflow_app.create_app_from_path(config_path)
+    find = app._get_provider_by_name
+
+    def find_or_404(name: str) -> Any:
+        if name not in app.dynamic_endpoints and name not in app.traffic_routes:
+            raise HTTPException(
+                404, f"The endpoint '{name}' is not present on the server. Please verify the endpoint name."
+            )
+        return find(name)
+
+    app._get_provider_by_name = find_or_404  # type: ignore[method-assign]
+    for failure in (
+        AIGatewayException,
+        MlflowException,
+        TimeoutError,
+        aiohttp.ClientError,
+        aiohttp.ServerTimeoutError,
+    ):
+        app.add_exception_handler(failure, _answer_failure)
+    return app
+
+
+async def _streaming_response(chunks: Any) -> Any:
+    """Answer with a stream, once its first chunk is there.
+
+    MLflow sends its 200 before it asks the provider. So a caller whose call is refused sees a broken stream;
+    with the first chunk at hand, the refusal still has its own status.
+    """
+    if not isinstance(chunks, AsyncGenerator):
+        return await chunks
+    first = await anext(chunks, None)
+    return StreamingResponse(_events(first, chunks), media_type="text/event-stream")
+
+
+async def _events(first: Any, rest: AsyncGenerator[Any, None]) -> AsyncIterator[str]:
+    try:
+        if first is not None:
+            yield to_sse_chunk(first.model_dump_json())
+        async for chunk in rest:
+            yield to_sse_chunk(chunk.model_dump_json())
+    except Exception as error:
+        # Too late for a status: the caller gets an error event, in the form in which OpenAI sends one.
+        status, detail = _describe(error)
+        call = current_call.get()
+        if call is not None:
+            call.failed_in_stream = True
+        _logger.warning(
+            "a stream failed with %s",
+            type(error).__name__,
+            exc_info=error,
+            extra={"request_id": call.request_id if call else None},
+        )
+        yield to_sse_chunk(
+            json.dumps({"error": {"message": _text(detail), "type": "stream_error", "code": status}})
+        )
+    finally:
+        await rest.aclose()
+
+
+async def _answer_failure(_request: Request, error: Exception) -> JSONResponse:
+    status, detail = _describe(error)
+    return JSONResponse({"detail": detail}, status_code=status)
+
+
+def _describe(error: Exception) -> tuple[int, Any]:
+    """Return the status and the detail with which a failure is told to the caller."""
+    match error:
+        case HTTPException() | AIGatewayException():
+            return error.status_code, error.detail
+        case MlflowException():
+            status: int = error.get_http_status_code()  # type: ignore[no-untyped-call]
+            return status, {"error_code": error.error_code, "message": error.message}
+        case TimeoutError():
+            seconds = MLFLOW_GATEWAY_ROUTE_TIMEOUT_SECONDS.get()  # type: ignore[no-untyped-call]
+            return 504, f"The provider did not answer within {seconds} seconds."
+        case aiohttp.ClientError():
+            # Not the error's own message: it names hosts of the inner network.
+            return (
+                502,
+                f"The provider could not be reached, or broke the connection ({type(error).__name__}).",
+            )
+        case _:
+            return 500, "Internal Server Error"
+
+
+def _text(detail: Any) -> str:
+    return detail if isinstance(detail, str) else json.dumps(detail)

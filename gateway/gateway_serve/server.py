@@ -1,0 +1,147 @@
+"""gunicorn in this process: a master that loads the application once, and the workers forked from it."""
+
+import logging
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from uvicorn_worker import UvicornWorker
+
+from gateway_serve.application import Application, ConfigError, config_digest
+from gateway_serve.log_lines import GunicornLog
+from gateway_serve.settings import Settings
+
+_logger = logging.getLogger(__name__)
+
+# Between the workers' own end of patience, which still writes records, and the master's, which kills.
+_KILL_MARGIN_S = 5
+
+
+def run(application: Application, settings: Settings, host: str, port: int, workers: int) -> None:
+    """Serve the loaded application until a signal ends it; ends the process."""
+    _Master(_Server(application, settings, host, port, workers)).run()
+
+
+class Worker(UvicornWorker):  # type: ignore[misc]
+    """uvicorn under gunicorn, without access log: the request record is the log."""
+
+    CONFIG_KWARGS = {"loop": "auto", "http": "auto", "ws": "none", "access_log": False}  # noqa: RUF012 - uvicorn's own
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.config.timeout_graceful_shutdown = self.cfg.graceful_timeout - _KILL_MARGIN_S
+
+    def init_process(self) -> None:
+        """Begin as a process of its own, then serve."""
+        self.app.application.begin_process()
+        super().init_process()
+
+    def run(self) -> None:
+        """Serve until told to stop."""
+        try:
+            super().run()
+        finally:
+            self.app.application.end_process()
+
+
+class _Server(BaseApplication):  # type: ignore[misc]
+    """What gunicorn asks for: settings, and the app."""
+
+    def __init__(
+        self, application: Application, settings: Settings, host: str, port: int, workers: int
+    ) -> None:
+        self.application = application
+        self._settings = settings
+        self._bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self._workers = workers
+        super().__init__()
+
+    def load_config(self) -> None:
+        settings = {
+            "bind": [self._bind],
+            "workers": self._workers,
+            "worker_class": Worker,
+            "logger_class": GunicornLog,
+            "preload_app": True,
+            # The heartbeat of the worker's event loop. Open streams do not delay it, however long they last.
+            "timeout": self._settings.worker_timeout,
+            "graceful_timeout": self._settings.graceful_timeout + _KILL_MARGIN_S,
+            "keepalive": self._settings.keep_alive,
+            "forwarded_allow_ips": self._settings.forwarded_allow_ips,
+            # The heartbeat's file: in memory, so that a slow disk is not taken for a dead worker.
+            "worker_tmp_dir": _memory_directory(),
+            # A socket file that nobody here uses, where the root file system may be read-only.
+            "control_socket_disable": True,
+        }
+        for name, value in settings.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        return self.application.app
+
+
+class _Master(Arbiter):  # type: ignore[misc]
+    """gunicorn's master, which also watches the configuration file and reloads without dropping a call."""
+
+    def __init__(self, server: _Server) -> None:
+        super().__init__(server)
+        self._seen = self._stamp()
+        self._refused = ""
+
+    def murder_workers(self) -> None:
+        """Do what gunicorn does about every second, and look at the configuration file."""
+        super().murder_workers()
+        stamp = self._stamp()
+        if stamp == self._seen:
+            return
+        self._seen = stamp
+        application = self.app.application
+        try:
+            digest = config_digest(application.config_path)
+        except ConfigError as error:
+            _logger.warning("%s; still serving the one before", error)
+            return
+        if digest not in (application.digest, self._refused):
+            self.SIG_QUEUE.put_nowait(signal.SIGHUP)
+
+    def handle_hup(self) -> None:
+        """Load secrets and configuration again; new workers take over, old ones finish their calls.
+
+        gunicorn's own reload hears no SIGTERM and replaces no dead worker until the last old call is over.
+        """
+        application: Application = self.app.application
+        try:
+            application.load()
+        except ConfigError as error:
+            with_digest = _digest_or_empty(application.config_path)
+            self._refused = with_digest
+            _logger.error("not reloaded, still serving configuration %s: %s", application.digest, error)
+            return
+        self._refused = ""
+        self.app.callable = None
+        self.app.wsgi()
+        _logger.info("configuration %s loaded, replacing workers", application.digest)
+        for _ in range(self.num_workers):
+            self.spawn_worker()
+        self.manage_workers()
+
+    def _stamp(self) -> tuple[int, int, int] | None:
+        try:
+            found = Path(self.app.application.config_path).stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_ino, found.st_size
+
+
+def _digest_or_empty(path: Path) -> str:
+    try:
+        return config_digest(path)
+    except ConfigError:
+        return ""
+
+
+def _memory_directory() -> str | None:
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - gunicorn makes its file safely there

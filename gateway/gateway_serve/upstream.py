@@ -1,0 +1,129 @@
+"""A look at every request to a provider, and at its raw answer, where MLflow sends and receives it.
+
+MLflow's providers speak HTTP through one function, `mlflow.gateway.providers.utils._aiohttp_post`; their
+adapters drop parts of the answer afterwards. This puts an observer around that function, and one around the
+place where a traffic route chooses its endpoint. Providers with a client library of
+their own are not seen.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from time import perf_counter
+from typing import Any
+
+import aiohttp
+from fastapi import HTTPException
+from mlflow.gateway.providers import utils
+from mlflow.gateway.providers.base import TrafficRouteProvider
+
+from gateway_contracts.error_class import ErrorClass
+from gateway_serve.call import Attempt, current_call
+from gateway_serve.endpoints import Endpoint
+
+_post = utils._aiohttp_post
+_get_provider = TrafficRouteProvider._get_provider
+
+
+def install() -> None:
+    """Observe all requests to providers from now on; a second call changes nothing."""
+    utils._aiohttp_post = _observed_post
+    TrafficRouteProvider._get_provider = _observed_choice  # type: ignore[method-assign]
+
+
+@asynccontextmanager
+async def _observed_post(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+    call = current_call.get()
+    if call is None:
+        async with _post(*args, **kwargs) as response:
+            yield response
+        return
+    attempt = Attempt(call.chosen)
+    call.attempts.append(attempt)
+    try:
+        async with _post(*args, **kwargs) as response:
+            attempt.waited = perf_counter() - attempt.started
+            attempt.status = response.status
+            yield _ObservedResponse(response, attempt)
+    except (TimeoutError, aiohttp.ClientError, OSError) as error:
+        if attempt.status is None:
+            attempt.waited = perf_counter() - attempt.started
+        attempt.failure = ErrorClass.TIMEOUT if isinstance(error, TimeoutError) else ErrorClass.NETWORK
+        raise
+    finally:
+        attempt.duration = perf_counter() - attempt.started
+
+
+def _observed_choice(self: TrafficRouteProvider) -> Any:
+    provider = _get_provider(self)  # type: ignore[no-untyped-call]
+    if call := current_call.get():
+        call.chosen = Endpoint.of(provider.config)
+    return provider
+
+
+class _ObservedResponse:
+    """aiohttp's response as MLflow uses it; what is read from it is seen by the attempt."""
+
+    def __init__(self, response: aiohttp.ClientResponse, attempt: Attempt) -> None:
+        self._response = response
+        self._attempt = attempt
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._response, name)
+
+    async def json(self, **kwargs: Any) -> Any:
+        began = perf_counter()
+        try:
+            body = await self._response.json(**kwargs)
+        except ValueError:
+            # MLflow would let it pass as a fault of its own: a 500 without a word.
+            self._attempt.failure = ErrorClass.PROVIDER
+            raise HTTPException(status_code=502, detail="The provider's answer is not valid JSON.") from None
+        finally:
+            self._attempt.waited += perf_counter() - began
+        self._take(body)
+        return body
+
+    async def text(self, **kwargs: Any) -> str:
+        began = perf_counter()
+        try:
+            body = await self._response.text(**kwargs)
+        finally:
+            self._attempt.waited += perf_counter() - began
+        if self._response.status >= 400:
+            self._attempt.error_body = body
+        return body
+
+    @property
+    def content(self) -> "_ObservedLines":
+        return _ObservedLines(self._response.content, self._attempt)
+
+    def _take(self, body: Any) -> None:
+        if self._response.status >= 400:
+            self._attempt.error_body = body
+        else:
+            self._attempt.answer.read_whole(body)
+
+
+class _ObservedLines:
+    """The lines of a streamed answer, each seen and passed on at once."""
+
+    def __init__(self, content: aiohttp.StreamReader, attempt: Attempt) -> None:
+        self._lines = content.__aiter__()
+        self._attempt = attempt
+
+    def __aiter__(self) -> "_ObservedLines":
+        return self
+
+    async def __anext__(self) -> bytes:
+        attempt = self._attempt
+        began = perf_counter()
+        try:
+            line = await self._lines.__anext__()
+        finally:
+            now = perf_counter()
+            attempt.waited += now - began
+        answer = attempt.answer
+        answer.read_line(line)
+        if answer.has_output and attempt.first_output_at is None:
+            attempt.first_output_at = now
+        return line
