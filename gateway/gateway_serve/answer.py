@@ -8,8 +8,8 @@ from typing import Any
 from gateway_contracts.error_class import ErrorClass, classify
 from gateway_serve.usage import UNKNOWN, Usage, mapping, normalise
 
-# The lines of a stream that carry more than text. A provider's text cannot match: its quotes are escaped.
-_TELLING = re.compile(rb'"(?:usage|finish_reason|stop_reason|error)"\s*:\s*["{]')
+# The lines of a stream that carry more than text. Text that looks like them only costs a closer look.
+_TELLING = re.compile(rb'"(?:usage|finish_reason|stop_reason|error)"\s*:\s*["{]|"message_stop"|\[DONE\]')
 
 # Anthropic's words in OpenAI's. https://docs.anthropic.com/en/api/handling-stop-reasons
 _FINISH_REASONS = {
@@ -67,9 +67,7 @@ class Answer:
 
     def read_line(self, line: bytes) -> None:
         """Take in one line of a stream of server-sent events."""
-        if not line.startswith(b"data:") or (
-            self.has_output and not _TELLING.search(line) and b"[DONE]" not in line
-        ):
+        if not line.startswith(b"data:") or (self.has_output and not _TELLING.search(line)):
             return
         data = line[5:].strip()
         if data == b"[DONE]":

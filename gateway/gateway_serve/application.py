@@ -52,7 +52,10 @@ class Application:
         os.environ[MLFLOW_GATEWAY_RESOLVE_API_KEY_FROM_FILE.name] = "true"
         digest = config_digest(self.config_path)
         try:
-            log_lines.hide(_secrets_in(yaml.safe_load(self.config_path.read_bytes())))
+            document = yaml.safe_load(self.config_path.read_bytes())
+            if not isinstance(document, dict) or not isinstance(document.get("endpoints"), list):
+                raise ConfigError("it has no list of endpoints")
+            log_lines.hide(_secrets_in(document))
             app = mlflow_app.create(self.config_path)
         except Exception as error:  # MLflow's own checks raise whatever the file makes them stumble over
             raise ConfigError(
@@ -78,11 +81,6 @@ class Application:
         """Call this in a new worker process, before it serves."""
         if self._log is not None:
             self._log.begin_process()
-
-    def end_process(self) -> None:
-        """Call this when a worker process ends."""
-        if self._log is not None:
-            self._log.close()
 
 
 def config_digest(path: Path) -> str:
@@ -117,9 +115,5 @@ def _secrets_in(value: Any, name: str = "") -> Iterator[str]:
     elif isinstance(value, list):
         for inner in value:
             yield from _secrets_in(inner, name)
-    elif (
-        isinstance(value, str)
-        and not value.startswith("$")
-        and any(part in name.lower() for part in _SECRET_KEYS)
-    ):
-        yield value
+    elif isinstance(value, str) and any(part in name.lower() for part in _SECRET_KEYS):
+        yield os.environ.get(value[1:], "") if value.startswith("$") else value

@@ -57,13 +57,14 @@ async def _streaming_response(chunks: Any) -> Any:
     if not isinstance(chunks, AsyncGenerator):
         return await chunks
     first = await anext(chunks, None)
+    if first is None:
+        raise HTTPException(502, "The provider's stream was empty.")
     return StreamingResponse(_events(first, chunks), media_type="text/event-stream")
 
 
 async def _events(first: Any, rest: AsyncGenerator[Any, None]) -> AsyncIterator[str]:
     try:
-        if first is not None:
-            yield to_sse_chunk(first.model_dump_json())
+        yield to_sse_chunk(first.model_dump_json())
         async for chunk in rest:
             yield to_sse_chunk(chunk.model_dump_json())
     except Exception as error:

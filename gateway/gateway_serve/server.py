@@ -39,13 +39,6 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         self.app.application.begin_process()
         super().init_process()
 
-    def run(self) -> None:
-        """Serve until told to stop."""
-        try:
-            super().run()
-        finally:
-            self.app.application.end_process()
-
 
 class _Server(BaseApplication):  # type: ignore[misc]
     """What gunicorn asks for: settings, and the app."""

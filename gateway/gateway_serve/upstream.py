@@ -75,12 +75,17 @@ class _ObservedResponse:
         try:
             body = await self._response.json(**kwargs)
         except ValueError:
-            # MLflow would let it pass as a fault of its own: a 500 without a word.
-            self._attempt.failure = ErrorClass.PROVIDER
-            raise HTTPException(status_code=502, detail="The provider's answer is not valid JSON.") from None
+            body = None
         finally:
             self._attempt.waited += perf_counter() - began
-        self._take(body)
+        if self._response.status >= 400:
+            self._attempt.error_body = body
+            return _readable(body, self._response.reason)
+        if not isinstance(body, dict):
+            # MLflow would stumble over it, and answer 500 without a word.
+            self._attempt.failure = ErrorClass.PROVIDER
+            raise HTTPException(status_code=502, detail="The provider's answer is no JSON object.")
+        self._attempt.answer.read_whole(body)
         return body
 
     async def text(self, **kwargs: Any) -> str:
@@ -96,12 +101,6 @@ class _ObservedResponse:
     @property
     def content(self) -> "_ObservedLines":
         return _ObservedLines(self._response.content, self._attempt)
-
-    def _take(self, body: Any) -> None:
-        if self._response.status >= 400:
-            self._attempt.error_body = body
-        else:
-            self._attempt.answer.read_whole(body)
 
 
 class _ObservedLines:
@@ -127,3 +126,12 @@ class _ObservedLines:
         if answer.has_output and attempt.first_output_at is None:
             attempt.first_output_at = now
         return line
+
+
+def _readable(body: Any, reason: str | None) -> Any:
+    """Return an error's body as MLflow can read it: it takes `error` for an object if there is one."""
+    if not isinstance(body, dict):
+        return {"error": {"message": reason or "no reason given"}}
+    if "error" in body and not isinstance(body["error"], dict):
+        return body | {"error": {"message": str(body["error"])}}
+    return body
