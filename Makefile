@@ -6,6 +6,7 @@ RUN := $(VENV)/bin
 export PATH := $(CURDIR)/$(RUN):$(PATH)
 
 REQUIREMENTS := $(wildcard requirements/*.txt)
+DEMO_STARTED := $(shell date +%s)
 COMPILE := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 help:  ## list the targets
@@ -25,6 +26,15 @@ test: venv  ## unit, integration and fleet tests
 	-tests/support/ensure_docker.sh
 	pytest
 
+demo: venv  ## show the system at work on one test host
+	DEMO_STARTED=$(DEMO_STARTED) demo/run.sh
+
+demo-fleet: venv  ## show it on three test hosts, with Fluent Bit between them
+	DEMO_STARTED=$(DEMO_STARTED) demo/run.sh fleet
+
+demo-remove: venv  ## remove what the demos made
+	demo/remove.sh
+
 lint: venv  ## every static check
 	ruff format --check . && ruff check .
 	mypy
@@ -39,4 +49,4 @@ requirements:  ## pin pyproject.toml's dependencies again, with hashes
 	$(COMPILE) --extra deploy --extra analytics --extra eval -o requirements/deploy.txt
 	$(COMPILE) --all-extras requirements/build.in -o requirements/dev.txt
 
-.PHONY: help venv test lint requirements
+.PHONY: help venv test demo demo-fleet demo-remove lint requirements
