@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_contracts.request_record import FIELDS, MAX_LINE_BYTES, encode, problem
 from hypothesis import given
 from hypothesis import strategies as st
+
+from gateway_contracts.request_record import FIELDS, MAX_LINE_BYTES, encode, problem
 
 PAGE = Path(__file__).parents[3] / "docs" / "request-record.md"
 
@@ -34,7 +35,9 @@ WHOLE: dict[str, Any] = {
 
 # Of any length, with what JSON escapes, what UTF-8 makes long, and what has no UTF-8 form at all.
 PIECE = st.text(max_size=4) | st.sampled_from(["\ud800", "\x00", '"', "\n", "\N{GRINNING FACE}"])
-TEXT = st.builds(lambda pieces, times: "".join(pieces) * times, st.lists(PIECE, max_size=4), st.integers(0, 2000))
+TEXT = st.builds(
+    lambda pieces, times: "".join(pieces) * times, st.lists(PIECE, max_size=4), st.integers(0, 2000)
+)
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=True) | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -73,7 +76,7 @@ def test_whatever_comes_in_is_one_valid_line(extra: dict[str, Any], texts: dict[
 
 
 def test_texts_that_only_escapes_make_long_still_fit() -> None:
-    line = encode(WHOLE | {name: "\x00" * 5000 for name in TEXTS})
+    line = encode(WHOLE | dict.fromkeys(TEXTS, "\x00" * 5000))
     assert len(line) <= MAX_LINE_BYTES
     assert problem(json.loads(line)) is None
 

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+
 from gateway_serve.answer import Answer
 from gateway_serve.usage import Usage, normalise
 
@@ -60,7 +61,12 @@ ANTHROPIC_USAGE = Usage(
             id="embeddings have no output",
         ),
         pytest.param(
-            {"prompt_tokens": 30, "completion_tokens": 4, "prompt_cache_hit_tokens": 10, "prompt_cache_miss_tokens": 20},
+            {
+                "prompt_tokens": 30,
+                "completion_tokens": 4,
+                "prompt_cache_hit_tokens": 10,
+                "prompt_cache_miss_tokens": 20,
+            },
             "deepseek",
             Usage(input_tokens=30, cached_input_tokens=10, output_tokens=4),
             id="deepseek names its cache otherwise",
@@ -83,7 +89,9 @@ ANTHROPIC_USAGE = Usage(
             Usage(input_tokens=194, output_tokens=2),
             id="another provider's cost may be no dollars",
         ),
-        pytest.param(ANTHROPIC, "anthropic", ANTHROPIC_USAGE, id="anthropic leaves the cache out of its input"),
+        pytest.param(
+            ANTHROPIC, "anthropic", ANTHROPIC_USAGE, id="anthropic leaves the cache out of its input"
+        ),
         pytest.param(
             {"input_tokens": 10, "output_tokens": 25},
             "anthropic",
@@ -91,12 +99,19 @@ ANTHROPIC_USAGE = Usage(
             id="anthropic without a cache",
         ),
         pytest.param(
-            {"prompt_tokens": "8", "completion_tokens": -9, "prompt_tokens_details": [1], "completion_tokens_details": 3},
+            {
+                "prompt_tokens": "8",
+                "completion_tokens": -9,
+                "prompt_tokens_details": [1],
+                "completion_tokens_details": 3,
+            },
             "openai",
             Usage(),
             id="strings and negatives are unknown",
         ),
-        pytest.param({"input_tokens": True, "output_tokens": 1.5}, "anthropic", Usage(), id="so are other types"),
+        pytest.param(
+            {"input_tokens": True, "output_tokens": 1.5}, "anthropic", Usage(), id="so are other types"
+        ),
         pytest.param({"tokens": 5}, "other", Usage(), id="an unknown vocabulary"),
     ],
 )
@@ -109,7 +124,9 @@ def lines(*events: Any, done: bool = False) -> list[bytes]:
     return [*written, b"data: [DONE]\n"] if done else written
 
 
-def chunk(delta: dict[str, Any] | None = None, finish: str | None = None, usage: Any = None) -> dict[str, Any]:
+def chunk(
+    delta: dict[str, Any] | None = None, finish: str | None = None, usage: Any = None
+) -> dict[str, Any]:
     choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish}]
     return {"model": "gpt-4o-2024-08-06", "service_tier": "flex", "choices": choices, "usage": usage}
 
@@ -190,7 +207,11 @@ def test_a_whole_anthropic_answer() -> None:
     answer = Answer()
     answer.read_whole({"type": "message", "model": "claude-3", "stop_reason": "tool_use", "usage": ANTHROPIC})
     assert answer.usage("anthropic") == ANTHROPIC_USAGE
-    assert (answer.response_model, answer.service_tier, answer.finish_reason) == ("claude-3", "priority", "tool_calls")
+    assert (answer.response_model, answer.service_tier, answer.finish_reason) == (
+        "claude-3",
+        "priority",
+        "tool_calls",
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,160 @@
+"""The spool: one append a record, a file an hour, and a file system that does not always play along."""
+
+import calendar
+import errno
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway_contracts.request_record import problem
+from gateway_serve.request_log import RequestLog
+
+RECORD: dict[str, Any] = {
+    "request_id": "r-1",
+    "attempt": 1,
+    "final": True,
+    "received_at": "2026-01-02T03:04:05.000006Z",
+    "client_address": "192.0.2.7",
+    "stream": False,
+    "http_status": 200,
+    "duration_ms": 1.5,
+    "request_bytes": 10,
+    "response_bytes": 20,
+}
+IDENTITY = {"gateway_version": "1.2.3", "config_digest": "0123456789ab"}
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> RequestLog:
+    return RequestLog(str(tmp_path), "host-1", "gw-1", IDENTITY)
+
+
+def records(directory: Path) -> list[dict[str, Any]]:
+    return [
+        json.loads(line) for file in sorted(directory.iterdir()) for line in file.read_bytes().splitlines()
+    ]
+
+
+def at(monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+    seconds = float(calendar.timegm(time.strptime(moment, "%Y-%m-%dT%H:%M:%S")))
+    monkeypatch.setattr(time, "time", lambda: seconds)
+
+
+def test_records_of_a_process_are_numbered_and_named(log: RequestLog, tmp_path: Path) -> None:
+    for _ in range(3):
+        log.append(RECORD)
+    written = records(tmp_path)
+    assert [record["sequence"] for record in written] == [1, 2, 3]
+    assert {record["boot_id"] for record in written} == {log.boot_id}
+    assert all(problem(record) is None for record in written)
+    assert written[0]["host"] == "host-1"
+    assert written[0]["instance"] == "gw-1"
+    assert written[0]["config_digest"] == "0123456789ab"
+
+
+def test_each_utc_hour_has_its_file(log: RequestLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for moment in (
+        "2026-03-01T23:59:59",
+        "2026-03-02T00:00:00",
+        "2026-03-02T00:59:59",
+        "2026-03-02T01:00:00",
+    ):
+        at(monkeypatch, moment)
+        log.append(RECORD)
+    start = f"requests-host-1-gw-1-{log.boot_id[:8]}-"
+    lines = {file.name: len(file.read_bytes().splitlines()) for file in tmp_path.iterdir()}
+    assert lines == {
+        f"{start}20260301T23.jsonl": 1,
+        f"{start}20260302T00.jsonl": 2,
+        f"{start}20260302T01.jsonl": 1,
+    }
+
+
+def test_a_forked_process_is_a_boot_of_its_own(log: RequestLog, tmp_path: Path) -> None:
+    log.append(RECORD)
+    before = log.boot_id
+    log.begin_process()
+    log.append(RECORD)
+    assert log.boot_id != before
+    assert [record["sequence"] for record in records(tmp_path)] == [1, 1]
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_no_spool_means_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    RequestLog(None, "host-1", "gw-1", IDENTITY).append(RECORD)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_standard_output_gets_whole_lines(capfd: pytest.CaptureFixture[str]) -> None:
+    RequestLog("-", "host-1", "gw-1", IDENTITY).append(RECORD)
+    assert problem(json.loads(capfd.readouterr().out)) is None
+
+
+def test_an_unwritable_spool_is_told_once_and_the_gap_shows_it(
+    log: RequestLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    log.append(RECORD)
+    with monkeypatch.context() as full:
+
+        def refuse(*_: Any) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        full.setattr(os, "write", refuse)
+        for _ in range(3):
+            log.append(RECORD)
+    log.append(RECORD)
+    assert [record["sequence"] for record in records(tmp_path)] == [1, 5]
+    told = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert [level for level, _ in told] == ["ERROR", "WARNING"]
+    assert "sequence 2" in told[0][1]
+    assert "No space left on device" in told[0][1]
+    assert "sequence 5" in told[1][1]
+
+
+def test_a_record_that_can_not_be_encoded_costs_only_itself(log: RequestLog, tmp_path: Path) -> None:
+    log.append(RECORD | {"http_status": None})
+    log.append(RECORD)
+    assert [record["sequence"] for record in records(tmp_path)] == [2]
+
+
+def test_a_disk_that_takes_half_a_record_tears_no_line(
+    log: RequestLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    room = 900
+
+    def almost_full(descriptor: int, data: bytes) -> int:
+        nonlocal room
+        if room == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        taken = write(descriptor, data[:room])
+        room -= taken
+        return taken
+
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", almost_full)
+        log.append(RECORD)  # fits in part or not at all
+        log.append(RECORD)
+        log.append(RECORD)
+    log.append(RECORD)
+    written = records(tmp_path)  # every line is JSON
+    assert [record["sequence"] for record in written] in ([1, 4], [1, 2, 4])
+
+
+def test_a_half_written_record_is_finished_before_the_next_hours_file(
+    log: RequestLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    at(monkeypatch, "2026-03-01T23:59:59")
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:100]))
+        log.append(RECORD)
+    at(monkeypatch, "2026-03-02T00:00:00")
+    log.append(RECORD)
+    assert [record["sequence"] for record in records(tmp_path)] == [1, 2]
