@@ -43,8 +43,12 @@ def main(results_file: str, since: str, *command: str) -> int:
     billed = Decimal(ask(list(command), "costs", "--since", since)["totals"]["cost_usd"])
     expected = Decimal(results["summary"]["cost_usd"])
     lost, more = called - stored, stored - called
-    print(f"calls made {called.total()}, in the store {stored.total()}: lost {lost.total()}, doubled or unknown {more.total()}")  # noqa: T201
-    print(f"their cost as the caller works it out ${expected}, as the store says ${billed}")  # noqa: T201
+    report = (
+        f"calls made {called.total()}, in the store {stored.total()}: "
+        f"lost {lost.total()}, doubled or unknown {more.total()}\n"
+        f"their cost as the caller works it out ${expected}, as the store says ${billed}\n"
+    )
+    sys.stdout.write(report)
     return 0 if not lost and not more and billed == expected else 1
 
 
