@@ -56,7 +56,8 @@ bootstrap() {
   from=${from:-http://deb.debian.org/debian}
   security=$(mirror -security)
   security=${security:-http://deb.debian.org/debian-security}
-  tree=$(mktemp -d)
+  # Not in /tmp, where machines that are careful let nothing be executed.
+  tree=$(mktemp -d "${TMPDIR:-/var/tmp}/base_image.XXXXXX")
   trap 'rm -rf "$tree"' EXIT
   trap 'exit 130' INT TERM
   say "bootstrapping Debian $suite from $from"
