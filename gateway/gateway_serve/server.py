@@ -1,11 +1,15 @@
 """gunicorn in this process: a master that loads the application once, and the workers forked from it."""
 
+import asyncio
 import logging
 import os
 import signal
+import socket
+import sys
 from pathlib import Path
 from typing import Any
 
+import uvicorn
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from uvicorn_worker import UvicornWorker
@@ -18,6 +22,7 @@ _logger = logging.getLogger(__name__)
 
 # Between the workers' own end of patience, which still writes records, and the master's, which kills.
 _KILL_MARGIN_S = 5
+_LAST_WORDS_S = 2
 
 
 def run(application: Application, settings: Settings, host: str, port: int, workers: int) -> None:
@@ -38,6 +43,24 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         """Begin as a process of its own, then serve."""
         self.app.application.begin_process()
         super().init_process()
+
+    async def _serve(self) -> None:
+        # As the parent does, with our server in place of uvicorn's.
+        self.config.app = self.wsgi
+        server = _PatientServer(self.config)
+        self._install_sigquit_handler()
+        await server.serve(sockets=self.sockets)
+        if not server.started:
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
+
+
+class _PatientServer(uvicorn.Server):
+    """uvicorn's server, which after its graceful timeout lets the calls it cancelled write their records."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=_LAST_WORDS_S)
 
 
 class _Server(BaseApplication):  # type: ignore[misc]

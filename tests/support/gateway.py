@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -39,6 +40,23 @@ def openai_endpoint(name: str, base: str, kind: str = "chat", model: str = "gpt-
     return endpoint(name, kind, "openai", model, openai_api_key="$PROVIDER_KEY", openai_api_base=base)
 
 
+class OpenStream:
+    """A streamed answer under way."""
+
+    def __init__(self, response: requests.Response) -> None:
+        self.response = response
+        self._chunks = response.iter_content(None)
+        self.first: bytes = next(self._chunks)
+
+    def rest(self) -> bytes:
+        """Return all that still comes."""
+        return b"".join(self._chunks)
+
+    def close(self) -> None:
+        """Leave."""
+        self.response.close()
+
+
 class Gateway:
     """A running gateway."""
 
@@ -64,6 +82,10 @@ class Gateway:
         """Ask an endpoint over /v1/chat/completions; `stream=True` leaves the answer unread."""
         message = {"model": endpoint, "messages": [{"role": "user", "content": prompt}], **body}
         return self.post("/v1/chat/completions", message, stream=bool(body.get("stream")))
+
+    def open_stream(self, prompt: str, endpoint: str = "chat") -> "OpenStream":
+        """Ask for a stream and return it once its first chunk is there."""
+        return OpenStream(self.chat(prompt, endpoint, stream=True))
 
     def records(self) -> list[dict[str, Any]]:
         """Return all records in the spool, in the order in which the calls came in."""
@@ -97,6 +119,12 @@ class Gateway:
     def said(self, text: str) -> bool:
         """Tell whether a line of the log holds the text."""
         return any(text in line["message"] for line in self.log())
+
+    def accepts(self) -> bool:
+        """Tell whether a new connection is taken."""
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 5):
+            return True
+        return False
 
     def workers(self) -> list[int]:
         """Return the process ids of the workers."""
