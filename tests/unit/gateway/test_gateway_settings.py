@@ -1,7 +1,6 @@
 """What the environment may say, and what is refused with its remedy."""
 
 import os
-import stat
 from pathlib import Path
 
 import pytest
@@ -97,11 +96,3 @@ def test_a_secret_that_cannot_be_used_is_named_and_not_quoted(
 def test_a_missing_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SecretFileError, match="No such file"):
         SecretFiles(tmp_path / "nowhere").load()
-
-
-@pytest.mark.skipif(os.getuid() == 0, reason="root may read every file")
-def test_an_unreadable_secret_is_refused(secrets: Path) -> None:
-    (secrets / "SECRET_ONE").write_text("sk-1")
-    (secrets / "SECRET_ONE").chmod(stat.S_IWUSR)
-    with pytest.raises(SecretFileError, match="SECRET_ONE: Permission denied"):
-        SecretFiles(secrets).load()
