@@ -74,6 +74,7 @@ class Application:
         self.app = CallRecorder(app, endpoints_of(app), self._log)
         self.digest = digest
         # Workers share this memory for as long as nobody writes to it, and collecting garbage writes.
+        gc.unfreeze()
         gc.collect()
         gc.freeze()
 

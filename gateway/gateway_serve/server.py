@@ -33,7 +33,8 @@ def run(application: Application, settings: Settings, host: str, port: int, work
 class Worker(UvicornWorker):  # type: ignore[misc]
     """uvicorn under gunicorn, without access log: the request record is the log."""
 
-    CONFIG_KWARGS = {"loop": "auto", "http": "auto", "ws": "none", "access_log": False}  # noqa: RUF012 - uvicorn's own
+    # uvicorn's own shape of a class attribute.
+    CONFIG_KWARGS = {"loop": "auto", "http": "auto", "ws": "none", "access_log": False}  # noqa: RUF012
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -48,7 +49,8 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         # As the parent does, with our server in place of uvicorn's.
         self.config.app = self.wsgi
         server = _PatientServer(self.config)
-        self._install_sigquit_handler()
+        # What the master sends on INT and QUIT; the parent class only sets a flag that uvicorn does not read.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, server.quit)
         await server.serve(sockets=self.sockets)
         if not server.started:
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
@@ -56,6 +58,12 @@ class Worker(UvicornWorker):  # type: ignore[misc]
 
 class _PatientServer(uvicorn.Server):
     """uvicorn's server, which after its graceful timeout lets the calls it cancelled write their records."""
+
+    def quit(self) -> None:
+        """Stop now: cut the open calls, which still write their records."""
+        self.should_exit = self.force_exit = True
+        for task in self.server_state.tasks:
+            task.cancel()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)

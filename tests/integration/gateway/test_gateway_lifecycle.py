@@ -149,6 +149,20 @@ def test_a_stop_that_can_not_wait_still_writes_the_records(emulator: Emulator) -
     )
 
 
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGQUIT])
+def test_a_stop_at_once_waits_for_no_call_but_writes_its_record(
+    emulator: Emulator, stop: signal.Signals
+) -> None:
+    with running_gateway(one_endpoint(emulator)) as gateway:
+        stream = gateway.open_stream("[emulator:tokens=2000] [emulator:token_delay=0.05]")
+        gateway.process.send_signal(stop)
+        assert gateway.process.wait(20) == 0
+        with pytest.raises(requests.exceptions.ChunkedEncodingError):
+            stream.rest()
+        (record,) = gateway.wait_for_records(1)
+    assert (record["error_class"], record["usage_source"]) == ("gateway", "partial")
+
+
 def test_a_killed_worker_is_replaced_and_loses_only_its_open_call(emulator: Emulator) -> None:
     with running_gateway(one_endpoint(emulator)) as gateway:
         gateway.chat("before")
