@@ -48,7 +48,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]
     async def _serve(self) -> None:
         # As the parent does, with our server in place of uvicorn's.
         self.config.app = self.wsgi
-        server = _PatientServer(self.config)
+        server = _PatientServer(self.config, self.ppid)
         # What the master sends on INT and QUIT; the parent class only sets a flag that uvicorn does not read.
         asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, server.quit)
         await server.serve(sockets=self.sockets)
@@ -57,7 +57,17 @@ class Worker(UvicornWorker):  # type: ignore[misc]
 
 
 class _PatientServer(uvicorn.Server):
-    """uvicorn's server, which after its graceful timeout lets the calls it cancelled write their records."""
+    """uvicorn's server, which lets the calls it cancels write their records, and does not outlive its master."""
+
+    def __init__(self, config: uvicorn.Config, master: int) -> None:
+        super().__init__(config)
+        self._master = master
+
+    async def on_tick(self, counter: int) -> bool:
+        # A worker without a master would hold the port for ever, with nobody to stop it.
+        if os.getppid() != self._master:
+            self.should_exit = True
+        return await super().on_tick(counter)
 
     def quit(self) -> None:
         """Stop now: cut the open calls, which still write their records."""

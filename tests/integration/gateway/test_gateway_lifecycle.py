@@ -178,6 +178,16 @@ def test_a_killed_worker_is_replaced_and_loses_only_its_open_call(emulator: Emul
     assert len({record["boot_id"] for record in records}) == 2
 
 
+def test_workers_whose_master_was_killed_finish_their_calls_and_free_the_port(emulator: Emulator) -> None:
+    with running_gateway(one_endpoint(emulator), workers=2) as gateway:
+        stream = gateway.open_stream("[emulator:tokens=50] [emulator:token_delay=0.02]")
+        gateway.process.kill()
+        gateway.process.wait(10)
+        assert b'"finish_reason":"stop"' in stream.rest()
+        wait_until(lambda: not gateway.accepts(), "a free port")
+        assert gateway.wait_for_records(1)[0]["error_class"] is None
+
+
 def test_every_worker_counts_for_itself(emulator: Emulator) -> None:
     with running_gateway(one_endpoint(emulator), workers=3) as gateway:
         with ThreadPoolExecutor(8) as pool:
