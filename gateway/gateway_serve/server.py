@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ _logger = logging.getLogger(__name__)
 # Between the workers' own end of patience, which still writes records, and the master's, which kills.
 _KILL_MARGIN_S = 5
 _LAST_WORDS_S = 2
+_LINGER_S = 1
 
 
 def run(application: Application, settings: Settings, host: str, port: int, workers: int) -> None:
@@ -51,13 +53,14 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         server = _PatientServer(self.config, self.ppid)
         # What the master sends on INT and QUIT; the parent class only sets a flag that uvicorn does not read.
         asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, server.quit)
-        await server.serve(sockets=self.sockets)
+        # Plain sockets: uvloop would close the number behind gunicorn's own ones twice.
+        await server.serve(sockets=[listener.sock for listener in self.sockets])
         if not server.started:
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
 
 class _PatientServer(uvicorn.Server):
-    """uvicorn's server, which lets the calls it cancels write their records, and does not outlive its master."""
+    """uvicorn's server, with an end that loses no call: neither one that just begins nor one that is cut."""
 
     def __init__(self, config: uvicorn.Config, master: int) -> None:
         super().__init__(config)
@@ -76,9 +79,27 @@ class _PatientServer(uvicorn.Server):
             task.cancel()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().shutdown(sockets)
+        await self._linger(sockets or [])
+        await super().shutdown()
         if self.server_state.tasks:
             await asyncio.wait(self.server_state.tasks, timeout=_LAST_WORDS_S)
+
+    async def _linger(self, sockets: list[socket.socket]) -> None:
+        """Take no new connections, but for a moment still the requests that are on their way on open ones.
+
+        uvicorn closes a connection without a call at once, also where a request is just arriving on it.
+        Whoever asks now is answered and told to close: few connections are left when the others are closed.
+        """
+        for server in self.servers:
+            server.close()
+        for listener in sockets:
+            listener.close()
+        state = self.server_state
+        state.default_headers = [*state.default_headers, (b"connection", b"close")]
+        deadline = time.monotonic() + _LINGER_S
+        # uvicorn tells nobody when a connection ends.
+        while state.connections and not self.force_exit and time.monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
 
 class _Server(BaseApplication):  # type: ignore[misc]

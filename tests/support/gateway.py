@@ -114,11 +114,17 @@ class Gateway:
 
     def log(self) -> list[dict[str, Any]]:
         """Return the lines of the process's own log; a line that is no JSON fails the test."""
-        return [json.loads(line) for line in self._log.read_text().splitlines()]
+        return [
+            json.loads(line) for line in self._log.read_text().splitlines(keepends=True) if line[-1] == "\n"
+        ]
 
     def said(self, text: str) -> bool:
         """Tell whether a line of the log holds the text."""
         return any(text in line["message"] for line in self.log())
+
+    def count_said(self, text: str) -> int:
+        """Return how many lines of the log hold the text."""
+        return sum(text in line["message"] for line in self.log())
 
     def accepts(self) -> bool:
         """Tell whether a new connection is taken."""

@@ -216,6 +216,34 @@ def test_a_changed_configuration_takes_over_without_losing_a_call(emulator: Emul
     assert errors == {None}
 
 
+def test_no_call_fails_while_configurations_change(emulator: Emulator) -> None:
+    configs = [yaml.safe_dump(one_endpoint(emulator, model=model)) for model in ("gpt-4o", "gpt-4o-mini")]
+    done = threading.Event()
+
+    def ask_on(kept: bool) -> list[int]:
+        statuses = []
+        with requests.Session() as session:
+            while not done.is_set():
+                post = session.post if kept else requests.post
+                body = {"messages": [{"role": "user", "content": "hello"}]}
+                answer = post(f"{gateway.url}/gateway/chat/invocations", json=body, timeout=30)
+                statuses.append(answer.status_code)
+        return statuses
+
+    with running_gateway(one_endpoint(emulator), workers=2) as gateway, ThreadPoolExecutor(4) as pool:
+        callers = [pool.submit(ask_on, kept) for kept in (True, False, True, False)]
+        try:
+            for count in range(1, 5):
+                gateway.config.write_text(configs[count % 2])
+                wait_until(lambda n=count: gateway.count_said("replacing workers") == n, "the reload")
+            wait_until(lambda: len(gateway.workers()) == 2, "the last old worker's end")
+        finally:
+            done.set()
+        statuses = [status for caller in callers for status in caller.result(60)]
+        assert set(statuses) == {200}
+        assert {record["error_class"] for record in gateway.wait_for_records(len(statuses))} == {None}
+
+
 def test_a_broken_configuration_is_refused_and_the_one_before_serves_on(emulator: Emulator) -> None:
     good = one_endpoint(emulator)
     with running_gateway(good) as gateway:
