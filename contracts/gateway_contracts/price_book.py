@@ -15,6 +15,8 @@ from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, localcontext
 from enum import StrEnum
 from pathlib import Path
 
+from gateway_contracts.error_class import ErrorClass
+
 SCHEMA_VERSION = 1
 SHIPPED = Path(__file__).with_name("prices.yml")
 
@@ -23,6 +25,20 @@ BASE_TIERS = frozenset({None, "", "default", "standard"})
 
 # Every product and sum of money is exact: 60 digits hold 10^18 tokens at any price with 18 decimals.
 EXACT = Context(prec=60, Emin=MIN_EMIN, Emax=MAX_EMAX)
+
+# Providers bill no call that they refuse, and none that fails on their side. What became of a call that
+# timed out, lost its connection or lost its caller is not known here.
+NEVER_BILLED = frozenset(
+    {
+        ErrorClass.INVALID_REQUEST,
+        ErrorClass.AUTHENTICATION,
+        ErrorClass.PERMISSION,
+        ErrorClass.NOT_FOUND,
+        ErrorClass.RATE_LIMIT,
+        ErrorClass.QUOTA,
+        ErrorClass.PROVIDER,
+    }
+)
 
 _STATED_COST = re.compile(r"\d{1,15}(\.\d{1,18})?")
 

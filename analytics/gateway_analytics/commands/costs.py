@@ -1,0 +1,60 @@
+"""What calls cost."""
+
+import click
+
+from gateway_analytics.grouping import TIME_DIMENSIONS
+from gateway_analytics.options import Query, query_options
+from gateway_analytics.records import Records, ask
+from gateway_analytics.report import Column, Report
+
+_COLUMNS = (
+    Column("requests", "int"),
+    Column("successful_requests", "int"),
+    Column("failed_requests", "int"),
+    Column("input_tokens", "int"),
+    Column("cached_input_tokens", "int"),
+    Column("output_tokens", "int"),
+    Column("cost_usd", "usd", missing="unpriced"),
+    Column("cost_per_request_usd", "usd"),
+    Column("unpriced_requests", "int"),
+)
+
+
+@click.command(epilog="Example: gateway-analytics costs --by day --by model --last 7d --store /srv/store")
+@query_options
+def command(query: Query) -> None:
+    """What calls cost, in US dollars, exactly.
+
+    Requests are calls; tokens and cost are those of every attempt. What the price book cannot price is
+    counted in unpriced_requests and named on standard error; it is never taken for free.
+    """
+    from gateway_analytics.costing import costs, load_book
+    from gateway_analytics.output import write
+
+    book = load_book(query.prices)
+
+    def answer(records: Records) -> Report:
+        priced = costs(records, book, query.by)
+        total = priced.total.as_row()
+        rows = [dict(zip(query.by, key, strict=True)) | cost.as_row() for key, cost in priced.groups.items()]
+        report = Report(
+            "costs",
+            records.range,
+            (*(Column(name) for name in query.by), *_COLUMNS),
+            rows,
+            total,
+            records.warnings + priced.warnings,
+            records.notes,
+            total_row=bool(query.by),
+        )
+        report.arrange(orders(query), query.limit)
+        return report
+
+    write(ask(query, answer), query.form, query.output)
+
+
+def orders(query: Query) -> list[str]:
+    """As asked; else time forwards, else the dearest first; then by group."""
+    asked = [query.sort] if query.sort else []
+    biggest_first = [] if query.by and query.by[0] in TIME_DIMENSIONS else ["cost_usd", "requests"]
+    return [*asked, *biggest_first, *query.by]

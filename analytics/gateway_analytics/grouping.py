@@ -1,0 +1,38 @@
+"""What calls can be grouped by, and how each is found in a record."""
+
+from collections.abc import Sequence
+
+# Column expressions over a request record; the session's time zone is the user's.
+DIMENSIONS = {
+    "day": "strftime(received_at, '%Y-%m-%d')",
+    # With its offset from UTC: the hour that a change to winter time repeats is two hours.
+    "hour": r"regexp_replace(strftime(received_at, '%Y-%m-%dT%H:00%z'), '([+-]\d\d)$', '\1:00')",
+    "month": "strftime(received_at, '%Y-%m')",
+    "model": "coalesce(response_model, request_model)",
+    "request_model": "request_model",
+    "provider": "provider",
+    "endpoint": "endpoint",
+    "operation": "operation",
+    "host": "host",
+    "instance": "instance",
+    "api_key": "api_key_id",
+    "user": "end_user",
+    "status": "http_status",
+    "error_class": "error_class",
+}
+TIME_DIMENSIONS = ("day", "hour", "month")
+
+
+def selected(by: Sequence[str]) -> str:
+    """The select list of these groups, ending in a comma; empty for none."""
+    return "".join(f'{DIMENSIONS[name]} AS "{name}", ' for name in by)
+
+
+def grouping_sets(by: Sequence[str]) -> str:
+    """Group by these and, for the totals, by nothing."""
+    return f"GROUPING SETS (({', '.join(quoted(by))}), ())" if by else "GROUPING SETS (())"
+
+
+def quoted(names: Sequence[str]) -> list[str]:
+    """Column names as SQL."""
+    return [f'"{name}"' for name in names]

@@ -1,0 +1,175 @@
+"""Reports written as a table, JSON, JSON lines, CSV or Markdown."""
+
+import csv
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import IO, Any
+
+import click
+
+from gateway_analytics.problems import UsageProblem
+from gateway_analytics.report import Column, Report
+from gateway_analytics.text import csv_cell, markdown_cell, shortened, visible
+from gateway_contracts.price_book import format_usd
+
+SCHEMA_VERSION = 1
+
+
+def write(report: Report, form: str, output: Path | None) -> None:
+    """Write the report to a file or standard output, and what to know about it to standard error."""
+    for line in (*report.notes, *(f"warning: {warning}" for warning in report.warnings)):
+        click.echo(visible(line), err=True)
+    if output is None or str(output) == "-":
+        FORMATS[form](report, sys.stdout)
+        sys.stdout.flush()
+        return
+    # Beside its place and then into it: what was there stays whole if this fails.
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", newline="", dir=output.parent, prefix=f".{output.name}.", delete=False
+        ) as file:
+            FORMATS[form](report, file)
+        Path(file.name).chmod(0o666 & ~_umask())
+        Path(file.name).replace(output)
+    except OSError as error:
+        raise UsageProblem(f"-o: {output} cannot be written: {error.strerror}. Name another place.") from None
+
+
+def _umask() -> int:
+    current = os.umask(0o077)
+    os.umask(current)
+    return current
+
+
+def _json(report: Report, file: IO[str]) -> None:
+    envelope = {
+        "schema_version": SCHEMA_VERSION,
+        "command": report.command,
+        "range": report.range.as_json(),
+        "rows": [_plain(row, report.columns) for row in report.rows],
+        "totals": {name: _value(value) for name, value in report.totals.items()},
+        "warnings": report.warnings,
+    }
+    json.dump(envelope, file, indent=2)
+    file.write("\n")
+
+
+def _jsonl(report: Report, file: IO[str]) -> None:
+    for row in report.rows:
+        json.dump(_plain(row, report.columns), file)
+        file.write("\n")
+
+
+def _csv(report: Report, file: IO[str]) -> None:
+    # Plain line feeds: standard output may translate them, and RFC 4180 readers take both.
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(column.name for column in report.columns)
+    for row in report.rows:
+        writer.writerow(_csv_value(row[column.name]) for column in report.columns)
+
+
+def _markdown(report: Report, file: IO[str]) -> None:
+    def line(cells: Iterable[str]) -> None:
+        file.write(f"| {' | '.join(cells)} |\n")
+
+    line(column.name for column in report.columns)
+    line("---" if column.kind == "text" else "---:" for column in report.columns)
+    for row in report.rows:
+        line(markdown_cell(_shown(row.get(column.name), column)) for column in report.columns)
+    if report.total_row and report.totals:
+        line(f"**{markdown_cell(cell)}**" if cell else "" for cell in _total_cells(report))
+
+
+def _table(report: Report, file: IO[str]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    # Off a terminal nothing is cut to fit one.
+    width = None if file.isatty() else 100_000
+    console = Console(file=file, width=width, highlight=False, markup=False, emoji=False)
+    table = Table(box=box.SIMPLE_HEAD, show_footer=bool(report.total_row and report.totals), pad_edge=False)
+    totals = _total_cells(report)
+    for column, total in zip(report.columns, totals, strict=True):
+        table.add_column(
+            Text(column.name),
+            Text(total),
+            justify="left" if column.kind in ("text", "bool") else "right",
+            overflow="fold",
+            header_style="bold",
+            footer_style="bold",
+        )
+    for row in report.rows:
+        table.add_row(*(Text(shortened(_shown(row.get(c.name), c))) for c in report.columns))
+    # Rich pads lines to the table's width; nobody needs the blanks at their ends.
+    with console.capture() as capture:
+        console.print(table)
+    lines = [line.rstrip() for line in capture.get().splitlines()]
+    file.write("".join(line + "\n" for line in lines if line))
+
+
+FORMATS: Mapping[str, Callable[[Report, IO[str]], None]] = {
+    "table": _table,
+    "json": _json,
+    "jsonl": _jsonl,
+    "csv": _csv,
+    "markdown": _markdown,
+}
+SUFFIXES = {".json": "json", ".jsonl": "jsonl", ".csv": "csv", ".md": "markdown", ".txt": "table"}
+
+
+def _plain(row: Mapping[str, Any], columns: Iterable[Column]) -> dict[str, Any]:
+    return {column.name: _value(row[column.name]) for column in columns}
+
+
+def _value(value: Any) -> Any:
+    return format_usd(value) if isinstance(value, Decimal) else value
+
+
+def _csv_value(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case str():
+            return csv_cell(value)
+        case list():
+            return csv_cell(" ".join(value))
+        case _:
+            return str(_value(value))
+
+
+def _shown(value: Any, column: Column) -> str:
+    """A value for people: grouped digits, money to the millionth of a dollar."""
+    match value:
+        case None:
+            return column.missing
+        case bool():
+            return "yes" if value else "no"
+        case Decimal():
+            return f"{value:,.6f}"
+        case float():
+            return f"{value:,.1f}"
+        case int() if column.kind == "int":
+            return f"{value:,}"
+        case list():
+            return " ".join(value)
+        case _:
+            return str(value)
+
+
+def _total_cells(report: Report) -> list[str]:
+    cells = [
+        _shown(report.totals[column.name], column) if column.name in report.totals else ""
+        for column in report.columns
+    ]
+    if cells and not cells[0]:
+        cells[0] = "total"
+    return cells

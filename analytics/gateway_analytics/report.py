@@ -1,0 +1,62 @@
+"""The answer of a command, before it is written in some format."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal
+
+from gateway_analytics.problems import UsageProblem
+from gateway_analytics.timerange import TimeRange
+from gateway_contracts.price_book_file import did_you_mean
+
+Kind = Literal["text", "int", "number", "usd", "bool"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column and what its values are; `usd` is Decimal, and everything may be None."""
+
+    name: str
+    kind: Kind = "text"
+    missing: str = "-"  # what a person reads where there is no value
+
+
+@dataclass
+class Report:
+    """Rows under columns, their totals, and what to know about them."""
+
+    command: str
+    range: TimeRange
+    columns: Sequence[Column]
+    rows: list[dict[str, Any]]
+    totals: Mapping[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # for people only
+    total_row: bool = True  # whether the totals say more than the rows do
+
+    def arrange(self, orders: Sequence[str], limit: int | None) -> None:
+        """Put the rows in order, the first order first, and keep the first so many.
+
+        An order is COLUMN, COLUMN:asc or COLUMN:desc. Values that are missing come last, either way.
+        """
+        for order in reversed(orders):
+            self._sort(order)
+        if limit is not None and len(self.rows) > limit:
+            self.notes.append(f"{len(self.rows) - limit} more rows are not shown: --limit {limit}.")
+            del self.rows[limit:]
+
+    def _sort(self, key: str) -> None:
+        name, _, direction = key.partition(":")
+        kinds = {column.name: column.kind for column in self.columns}
+        if name not in kinds:
+            raise UsageProblem(f"--sort: there is no column {name!r} here.{did_you_mean(name, kinds)}")
+        if direction not in ("", "asc", "desc"):
+            raise UsageProblem(f"--sort: {direction!r} is no direction. Use {name}:asc or {name}:desc.")
+        descending = direction == "desc" or (not direction and kinds[name] != "text")
+        present = [row for row in self.rows if row[name] is not None]
+        missing = [row for row in self.rows if row[name] is None]
+        self.rows = sorted(present, key=lambda row: _order(row[name]), reverse=descending) + missing
+
+
+def _order(value: Any) -> tuple[int, Any]:
+    return (0, value) if isinstance(value, int | float | Decimal) else (1, str(value))

@@ -1,0 +1,14 @@
+"""The SQL files of this package, and their blanks filled in."""
+
+from importlib.resources import files
+
+
+def sql(name: str, **parts: str | int) -> str:
+    """The text of a query with its `{blanks}` replaced.
+
+    Parts are SQL written in this package; what users and records say goes in as parameters and variables.
+    """
+    text = files("gateway_analytics").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+    for blank, part in parts.items():
+        text = text.replace("{" + blank + "}", str(part))
+    return text
