@@ -66,7 +66,12 @@ class _Reader:
         return PriceBookError(f"{self.path}{line}: {self.entry}{problem}")
 
     def value(self, node: yaml.Node) -> Any:
-        return self.loader.construct_object(node, deep=True)
+        try:
+            return self.loader.construct_object(node, deep=True)
+        except ValueError:  # such as a thirteenth month
+            raise self.error(
+                node, f"{getattr(node, 'value', 'this')!r} is no value that exists. Correct it."
+            ) from None
 
     def mapping(
         self, node: yaml.Node | None, what: str, known: Collection[str] | None = None
