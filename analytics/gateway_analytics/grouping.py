@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from gateway_analytics.report import Column
+
 # Column expressions over a request record; the session's time zone is the user's.
 DIMENSIONS = {
     "day": "strftime(received_at, '%Y-%m-%d')",
@@ -21,6 +23,11 @@ DIMENSIONS = {
     "error_class": "error_class",
 }
 TIME_DIMENSIONS = ("day", "hour", "month")
+
+
+def columns(by: Sequence[str]) -> list[Column]:
+    """The report columns of these groups."""
+    return [Column(name, "time" if name == "hour" else "text") for name in by]
 
 
 def selected(by: Sequence[str]) -> str:

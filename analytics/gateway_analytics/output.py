@@ -78,7 +78,7 @@ def _markdown(report: Report, file: IO[str]) -> None:
         file.write(f"| {' | '.join(cells)} |\n")
 
     line(column.name for column in report.columns)
-    line("---" if column.kind == "text" else "---:" for column in report.columns)
+    line("---" if column.kind in ("text", "time") else "---:" for column in report.columns)
     for row in report.rows:
         line(markdown_cell(_shown(row.get(column.name), column)) for column in report.columns)
     if report.total_row and report.totals:
@@ -100,7 +100,7 @@ def _table(report: Report, file: IO[str]) -> None:
         table.add_column(
             Text(column.name),
             Text(total),
-            justify="left" if column.kind in ("text", "bool") else "right",
+            justify="left" if column.kind in ("text", "time", "bool") else "right",
             overflow="fold",
             header_style="bold",
             footer_style="bold",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -9,12 +10,12 @@ from gateway_analytics.problems import UsageProblem
 from gateway_analytics.timerange import TimeRange
 from gateway_contracts.price_book_file import did_you_mean
 
-Kind = Literal["text", "int", "number", "usd", "bool"]
+Kind = Literal["text", "time", "int", "number", "usd", "bool"]
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column and what its values are; `usd` is Decimal, and everything may be None."""
+    """A column and what its values are; `usd` is Decimal, `time` RFC 3339 text; all may be None."""
 
     name: str
     kind: Kind = "text"
@@ -52,11 +53,15 @@ class Report:
             raise UsageProblem(f"--sort: there is no column {name!r} here.{did_you_mean(name, kinds)}")
         if direction not in ("", "asc", "desc"):
             raise UsageProblem(f"--sort: {direction!r} is no direction. Use {name}:asc or {name}:desc.")
-        descending = direction == "desc" or (not direction and kinds[name] != "text")
+        descending = direction == "desc" or (not direction and kinds[name] not in ("text", "time"))
         present = [row for row in self.rows if row[name] is not None]
         missing = [row for row in self.rows if row[name] is None]
-        self.rows = sorted(present, key=lambda row: _order(row[name]), reverse=descending) + missing
+        self.rows = (
+            sorted(present, key=lambda row: _order(row[name], kinds[name]), reverse=descending) + missing
+        )
 
 
-def _order(value: Any) -> tuple[int, Any]:
+def _order(value: Any, kind: Kind) -> tuple[int, Any]:
+    if kind == "time":  # the clock reads one hour twice when summer time ends
+        return (0, datetime.fromisoformat(value))
     return (0, value) if isinstance(value, int | float | Decimal) else (1, str(value))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from gateway_analytics.problems import UsageProblem
@@ -91,5 +92,13 @@ def _broken(line: bytes) -> bool:
     except ValueError:
         return True
     version = record.get("schema_version") if isinstance(record, dict) else None
-    newer = isinstance(version, int) and version > SCHEMA_VERSION
-    return not newer and problem(record) is not None
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        return False
+    return problem(record) is not None or not _is_utc(record["received_at"])
+
+
+def _is_utc(text: str) -> bool:
+    try:
+        return text.endswith("Z") and datetime.fromisoformat(text) is not None
+    except ValueError:
+        return False

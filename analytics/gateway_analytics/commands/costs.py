@@ -2,7 +2,7 @@
 
 import click
 
-from gateway_analytics.grouping import TIME_DIMENSIONS
+from gateway_analytics.grouping import TIME_DIMENSIONS, columns
 from gateway_analytics.options import Query, query_options
 from gateway_analytics.records import Records, ask
 from gateway_analytics.report import Column, Report
@@ -40,7 +40,7 @@ def command(query: Query) -> None:
         report = Report(
             "costs",
             records.range,
-            (*(Column(name) for name in query.by), *_COLUMNS),
+            (*columns(query.by), *_COLUMNS),
             rows,
             total,
             records.warnings + priced.warnings,

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from gateway_analytics.grouping import TIME_DIMENSIONS, grouping_sets, quoted, selected
+from gateway_analytics.grouping import TIME_DIMENSIONS, columns, grouping_sets, quoted, selected
 from gateway_analytics.options import Query, query_options
 from gateway_analytics.problems import UsageProblem
 from gateway_analytics.records import Records, ask
@@ -81,13 +81,13 @@ def _counts(records: Records, query: Query) -> Report:
         totals |= {
             column.name: 0 for column in _COUNTS if column.kind == "int" and totals[column.name] is None
         }
-    columns = (*(Column(name) for name in by), *_COUNTS)
+    shown = (*columns(by), *_COUNTS)
     groups = [row for row in rows if not row["is_total"]] if by else [totals] if totals["requests"] else []
     report = Report(
         "requests",
         records.range,
-        columns,
-        [{column.name: row[column.name] for column in columns} for row in groups],
+        shown,
+        [{column.name: row[column.name] for column in shown} for row in groups],
         totals,
         records.warnings,
         records.notes,
