@@ -4,10 +4,10 @@ It knows a few facts, remembers what the caller said earlier in the conversation
 repeats on request. To anything else it answers with a sentence about what it was asked.
 """
 
-import ast
-import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+
+from gateway_eval.emulator import sums
 
 _KNOWLEDGE = {
     ("ai", "artificial intelligence"): (
@@ -49,20 +49,25 @@ _KNOWLEDGE = {
 _FACTS = {name: text for names, text in _KNOWLEDGE.items() for name in names}
 
 _WHAT_IS = re.compile(r"\b(?:what(?:'s| is| are)|define|explain|tell me about)\s+(.+?)\s*[?.!]*$", re.I)
+# A second name only with a capital, so that "my name is Ann and ..." is Ann.
 _NAME = re.compile(
-    r"\b(?:my name is|call me|i am called|my name's)\s+([^\W\d_][\w'-]*(?: [A-ZÀ-Þ][\w'-]*)?)", re.I
+    r"\b(?i:my name is|my name's|call me|i am called)\s+([^\W\d_][\w'-]{0,40}(?: [A-ZÀ-Þ][\w'-]{0,40})?)"
 )
-_MINE = re.compile(r"\bmy ([a-z][a-z ]{1,40}?) (?:is|was|are) ([^.!?,\n]{1,80})", re.I)
-_ASK_MINE = re.compile(
-    r"\b(?:what(?:'s| is| was| are)|do you (?:know|remember)|tell me)\s+my ([a-z ]{2,40}?)\s*[?.!]*$", re.I
+_TOLD = re.compile(r"\b(my|our|the) ([a-z][a-z ]{1,40}?) (?:is|was|are) ([^.!?,\n]{1,80})", re.I)
+_TOLD_NAME = re.compile(r"\b(a|an|my|our) ([a-z]{2,40}) (?:called|named) (\w[\w'-]{0,40})", re.I)
+_ASK_TOLD = re.compile(
+    r"\b(?:what(?:'s| is| was| are)|who(?:'s| is)|do you (?:know|remember)|tell me)\s+(my|our|the) ([a-z ]{2,60}?)"
+    r"(?:'s name| called| named)?\s*[?.!]*$",
+    re.I,
 )
 _WHO_AM_I = re.compile(r"\b(?:who am i|what am i called|remember my name|know my name)\b", re.I)
 _REMEMBER = re.compile(
-    r"\bremember (?:this|that|the (?:number|word|code))?[: ]*\s*(.{1,120}?)\s*[.!]*$", re.I | re.M
+    r"\bremember (?:this|that|the (?:number|word|code))?[: ]*(\S.{0,120}?)[ .!]*$", re.I | re.M
 )
 _ASK_REMEMBER = re.compile(
     r"\bwhat (?:did i ask you to remember|should you remember|number|word|code)\b", re.I
 )
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _FIRST = re.compile(r"\b(?:my|the) (first|previous|last) (?:question|message)\b", re.I)
 _SAY = re.compile(
     r"^\s*(?:please )?(?:say|repeat(?: after me)?|echo|(?:reply|respond|answer)(?: only)? with)"
@@ -70,16 +75,11 @@ _SAY = re.compile(
     re.I | re.S,
 )
 _COUNT = re.compile(r"\bcount (?:from (\d{1,4}) )?(?:up )?to (\d{1,4})\b", re.I)
-_SUM = re.compile(r"-?\d[\d.]*(?:\s*(?:\+|-|\*|/|x|×|÷|plus|minus|times|divided by)\s*-?\d[\d.]*)+", re.I)  # noqa: RUF001
-_WORDS = {"plus": "+", "minus": "-", "times": "*", "divided by": "/", "x": "*", "×": "*", "÷": "/"}  # noqa: RUF001
 _GREETING = re.compile(r"^\s*(?:hello|hi|hey|good (?:morning|afternoon|evening))\b", re.I)
 
-_OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-}
+# Characters.
+_LONGEST_QUESTION = 500
+_LONGEST_QUOTE = 300
 
 FILLER = (
     " The emulator answers from memory, so that tests need no network and cost no money. Each sentence here "
@@ -92,45 +92,44 @@ def reply(said: Sequence[str]) -> str:
     """Return the answer to the last of the caller's messages, `said` being all of them, oldest first."""
     if not said or not said[-1].strip():
         return "How can I help you?"
-    question, earlier = said[-1].strip(), said[:-1]
-    for answer in (_repeat, _recall, _calculate, _count, _know, _acknowledge):
+    if (asked := _SAY.match(said[-1])) is not None:
+        return _unquoted(asked[1])
+    whole, earlier = said[-1].strip(), said[:-1]
+    # A long message ends with its question, as when a document comes before it.
+    question = whole[-_LONGEST_QUESTION:]
+    for answer in (_recall, _calculate, _count, _know, _acknowledge):
         text = answer(question, earlier)
         if text is not None:
             return text
-    return _about(question)
+    return _about(whole)
 
 
-def _repeat(question: str, _earlier: Sequence[str]) -> str | None:
-    match = _SAY.match(question)
-    if match is None:
-        return None
-    text = match[1]
-    if len(text) > 2 and text[0] in "\"'" and text.rstrip(".")[-1] == text[0]:
-        text = text.rstrip(".")[1:-1]
-    return text
+def _unquoted(text: str) -> str:
+    bare = text.rstrip(".")
+    return bare[1:-1] if len(bare) > 2 and bare[0] in "\"'" and bare[-1] == bare[0] else text
 
 
 def _recall(question: str, earlier: Sequence[str]) -> str | None:
-    before = question[: -1 - len(question.rstrip("?.! ").rsplit(".", 1)[-1])]
-    memory = [*earlier, before]
-    if _WHO_AM_I.search(question) or (
-        (asked := _ASK_MINE.search(question)) and asked[1].strip().lower() == "name"
-    ):
-        name = _latest(_NAME, memory)
-        return f"Your name is {name[1]}." if name else "You have not told me your name."
-    if asked := _ASK_MINE.search(question):
-        subject = asked[1].strip().lower()
-        for text in reversed(memory):
-            for told in reversed(list(_MINE.finditer(text))):
-                if told[1].lower() == subject:
-                    return f"Your {subject} is {told[2].strip()}."
-        return f"You have not told me your {subject}."
-    if _ASK_REMEMBER.search(question) and (told_match := _latest(_REMEMBER, memory)):
-        return f"You asked me to remember {told_match[1]}."
+    memory = [*earlier, *_SENTENCE_END.split(question)[:-1]]
     if (which := _FIRST.search(question)) and earlier:
         position = which[1].lower()
         return f'Your {position} message was: "{earlier[0] if position == "first" else earlier[-1]}"'
-    return None
+    asked = _ASK_TOLD.search(question)
+    subject = asked[2].strip().lower() if asked else ""
+    if _WHO_AM_I.search(question) or subject == "name":
+        name = _latest(_NAME, memory)
+        return f"Your name is {name[1]}." if name else "You have not told me your name."
+    if _ASK_REMEMBER.search(question) and (told := _latest(_REMEMBER, memory)):
+        return f"You asked me to remember {told[1]}."
+    if asked is None:
+        return None
+    owner = "Your" if asked[1].lower() == "my" else asked[1].capitalize()
+    for text in reversed(memory):
+        for told in [*_TOLD_NAME.finditer(text), *_TOLD.finditer(text)]:
+            if told[2].lower() == subject:
+                return f"{owner} {subject} is {told[3].strip()}."
+    # What is not "mine" may still be general knowledge.
+    return f"You have not told me your {subject}." if owner == "Your" else None
 
 
 def _latest(pattern: re.Pattern[str], memory: Sequence[str]) -> re.Match[str] | None:
@@ -142,29 +141,7 @@ def _latest(pattern: re.Pattern[str], memory: Sequence[str]) -> re.Match[str] | 
 
 
 def _calculate(question: str, _earlier: Sequence[str]) -> str | None:
-    match = _SUM.search(question)
-    if match is None or len(match[0]) > 60:
-        return None
-    sum_text = match[0].rstrip(".")
-    plain = sum_text.lower()
-    for word, sign in _WORDS.items():
-        plain = plain.replace(word, sign)
-    try:
-        value = _evaluate(ast.parse(plain.strip(), mode="eval").body)
-    except (SyntaxError, ValueError, ZeroDivisionError, OverflowError):
-        return None
-    return f"{sum_text} = {value:.10g}"
-
-
-def _evaluate(node: ast.expr) -> float:
-    match node:
-        case ast.Constant(value=int() | float() as value):
-            return float(value)
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return -_evaluate(operand)
-        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
-            return _OPERATORS[type(op)](_evaluate(left), _evaluate(right))
-    raise ValueError("not a sum")
+    return sums.solve(question)
 
 
 def _count(question: str, _earlier: Sequence[str]) -> str | None:
@@ -190,8 +167,9 @@ def _acknowledge(question: str, _earlier: Sequence[str]) -> str | None:
         return None
     if name := _NAME.search(question):
         return f"Nice to meet you, {name[1]}. How can I help you?"
-    if told := _MINE.search(question):
-        return f"I will keep in mind that your {told[1].lower()} is {told[2].strip()}."
+    if told := _TOLD.search(question):
+        owner = "your" if told[1].lower() == "my" else told[1].lower()
+        return f"I will keep in mind that {owner} {told[2].lower()} is {told[3].strip()}."
     if told := _REMEMBER.search(question):
         return f"I will remember {told[1]}."
     if _GREETING.match(question):
@@ -200,8 +178,10 @@ def _acknowledge(question: str, _earlier: Sequence[str]) -> str | None:
 
 
 def _about(question: str) -> str:
-    words = question.split()
-    quoted = " ".join(words[:40]) + (" ..." if len(words) > 40 else "")
+    words = question.split(maxsplit=41)
+    quoted = " ".join(words[:40])
+    if len(words) > 40 or len(quoted) > _LONGEST_QUOTE:
+        quoted = quoted[:_LONGEST_QUOTE] + " ..."
     kind = "asked" if "?" in question else "said"
     return (
         f'You {kind}: "{quoted}" This reply comes from the provider emulator, so it is made up from your own '

@@ -1,0 +1,79 @@
+"""Health of a host, asked for without calling a model."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from gateway_eval.failure import CallError, Failure, FailureClass
+from gateway_eval.http_client import HttpClient
+from gateway_eval.target import Api
+
+
+@dataclass(frozen=True)
+class Health:
+    """What a host says of itself. `healthy` is None where it does not offer that; times in milliseconds."""
+
+    healthy: bool | None
+    path: str | None = None
+    http_status: int | None = None
+    duration_ms: float | None = None
+    version: str | None = None
+    tls: dict[str, Any] | None = None
+    failure: Failure | None = None
+
+
+def ask_health(client: HttpClient, api: Api | None) -> Health:
+    """Ask the host for its health.
+
+    A host that is not MLflow is asked for its readiness first: LiteLLM's /health calls every model it has,
+    which costs money; its /health/readiness calls none (https://docs.litellm.ai/docs/proxy/health).
+    """
+    paths = ("/health",) if api is Api.MLFLOW else ("/health/readiness", "/health")
+    for path in paths:
+        try:
+            health = _ask(client, path)
+        except CallError as error:
+            return Health(False, path, error.failure.http_status, failure=error.failure)
+        if health is not None:
+            return health
+    return Health(None)
+
+
+def ask_version(client: HttpClient, api: Api | None) -> str | None:
+    """Return the version in the description of MLflow's own API; None where there is none."""
+    if api is not Api.MLFLOW:
+        return None
+    try:
+        info = client.get_json("/openapi.json")["info"]
+        return f"{info['title']} {info['version']}"
+    except (CallError, KeyError, TypeError):
+        return None
+
+
+def _ask(client: HttpClient, path: str) -> Health | None:
+    """Return the health that a path tells; None where the host does not have it."""
+    with client.call("GET", path) as answer:
+        body = answer.json_or_text()
+        took = round(answer.elapsed_ms(), 1)
+        if answer.status in (404, 405) or 300 <= answer.status < 400:
+            return None
+        healthy = answer.status < 300
+        failure = None
+        if not healthy:
+            said = (
+                body
+                if isinstance(body, str)
+                else str(body.get("status", body) if isinstance(body, dict) else body)
+            )
+            failure = Failure.of(
+                FailureClass.GATEWAY, f"{path} says HTTP {answer.status}: {said}", http_status=answer.status
+            )
+        return Health(healthy, path, answer.status, took, _version(body, answer.headers), answer.tls, failure)
+
+
+def _version(body: Any, headers: dict[str, str]) -> str | None:
+    """Return the version where the body or the headers tell it."""
+    if isinstance(body, dict):
+        for key in ("version", "gateway_version", "litellm_version"):
+            if isinstance(body.get(key), str):
+                return str(body[key])
+    return headers.get("x-gateway-version") or headers.get("x-litellm-version")

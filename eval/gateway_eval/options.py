@@ -1,0 +1,68 @@
+"""Options and arguments that several commands share."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from gateway_eval.secrets import key_from_environment
+from gateway_eval.target import parse_base_url
+
+
+class BaseURL(click.ParamType[str]):
+    """The address of a gateway, without a path behind it."""
+
+    name = "url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the URL that paths are put behind."""
+        try:
+            return parse_base_url(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _read_key(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:
+    try:
+        return key_from_environment(name)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx=ctx, param=param) from error
+
+
+def api_key_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --api-key-env, which gives the command the key itself."""
+    return click.option(
+        "--api-key-env",
+        "api_key",
+        metavar="NAME",
+        callback=_read_key,
+        help="Environment variable that holds the key to send as bearer token. Without it no key is sent.",
+    )(command)
+
+
+def format_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --format and its short form --json."""
+    command = click.option("--json", "output_format", flag_value="json", help="Short for --format json.")(
+        command
+    )
+    return click.option(
+        "--format",
+        "output_format",
+        type=click.Choice(["table", "json"]),
+        default="table",
+        show_default=True,
+        help="Form of what goes to standard output.",
+    )(command)
+
+
+def timeout_option(default_s: float) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add --timeout, in seconds."""
+    return click.option(
+        "--timeout",
+        "timeout_s",
+        type=click.FloatRange(min=0, min_open=True, max=86_400),
+        default=default_s,
+        show_default=True,
+        metavar="SECONDS",
+        help="Limit on one whole call, from connecting to the last byte.",
+    )

@@ -1,0 +1,92 @@
+"""What the calls of a run cost, and whether the run may go on."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+from gateway_contracts.price_book import PriceBook, Usage
+from gateway_eval.chat import ChatOutcome, TokenUsage
+from gateway_eval.failure import CallError, Failure, FailureClass
+from gateway_eval.target import Endpoint
+
+
+class Pricing:
+    """Prices calls by a price book; what the provider itself states goes first."""
+
+    def __init__(self, book_path: Path | None = None) -> None:
+        """Read the book at a path, or the shipped one. Raises gateway_contracts' PriceBookError."""
+        self._book = PriceBook.load(book_path)
+
+    def cost(
+        self, endpoint: Endpoint, outcome: ChatOutcome, started_at: datetime
+    ) -> tuple[Decimal | None, str | None]:
+        """Return cost in USD and its source, `computed` or `provider`; None twice where there is no price."""
+        usage = outcome.usage
+        if usage is None and outcome.provider_cost_usd is None:
+            return None, None
+        counted = usage or TokenUsage()
+        rating = self._book.rate(
+            endpoint.provider,
+            outcome.response_model,
+            endpoint.model,
+            started_at.astimezone(UTC).date(),
+            Usage(
+                input_tokens=counted.input_tokens,
+                cached_input_tokens=counted.cached_input_tokens,
+                cache_write_tokens=counted.cache_write_tokens,
+                output_tokens=counted.output_tokens,
+                reasoning_tokens=counted.reasoning_tokens,
+                input_audio_tokens=counted.input_audio_tokens,
+                output_audio_tokens=counted.output_audio_tokens,
+            ),
+            service_tier=outcome.service_tier,
+            provider_cost_usd=outcome.provider_cost_usd,
+        )
+        if rating.cost is None:
+            return None, None
+        return rating.cost, "provider" if rating.stated else "computed"
+
+
+def may_be_billed(outcome: ChatOutcome) -> bool:
+    """Tell whether a call may cost something: not one that got an error, nor one that reached no host."""
+    if outcome.http_status is not None:
+        return outcome.http_status < 400
+    return outcome.failure is None or outcome.failure.failure_class is not FailureClass.NETWORK
+
+
+class Budget:
+    """What has been spent, in USD, and how much may be."""
+
+    def __init__(self, limit: Decimal | None = None) -> None:
+        self.limit = limit
+        self.spent = Decimal(0)
+        self._unpriced: str | None = None
+
+    @property
+    def exceeded(self) -> bool:
+        """Whether more was spent than allowed, by the one call that crossed the line."""
+        return self.limit is not None and self.spent > self.limit
+
+    def note(self, endpoint: Endpoint, outcome: ChatOutcome, cost: Decimal | None) -> None:
+        """Add a call to what has been spent."""
+        if cost is not None:
+            self.spent += cost
+        elif may_be_billed(outcome):
+            self._unpriced = outcome.response_model or endpoint.model or endpoint.name
+
+    def require(self) -> None:
+        """Raise `CallError` if no further call may be made."""
+        if self.limit is None:
+            return
+        if self._unpriced is not None:
+            message = f"a call to {self._unpriced} could not be priced, so --max-cost cannot be watched"
+            advice = (
+                "Add its price with --prices, name the provider with --provider, or leave out --max-cost."
+            )
+            raise CallError(Failure.of(FailureClass.BUDGET, message, advice=advice))
+        if self.spent >= self.limit:
+            raise CallError(
+                Failure.of(
+                    FailureClass.BUDGET, f"${self.spent} is spent of the ${self.limit} that --max-cost allows"
+                )
+            )
