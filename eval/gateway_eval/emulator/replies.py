@@ -56,8 +56,8 @@ _NAME = re.compile(
 _TOLD = re.compile(r"\b(my|our|the) ([a-z][a-z ]{1,40}?) (?:is|was|are) ([^.!?,\n]{1,80})", re.I)
 _TOLD_NAME = re.compile(r"\b(a|an|my|our) ([a-z]{2,40}) (?:called|named) (\w[\w'-]{0,40})", re.I)
 _ASK_TOLD = re.compile(
-    r"\b(?:what(?:'s| is| was| are)|who(?:'s| is)|do you (?:know|remember)|tell me)\s+(my|our|the) ([a-z ]{2,60}?)"
-    r"(?:'s name| called| named)?\s*[?.!]*$",
+    r"\b(?:what(?:'s| is| was| are)|who(?:'s| is)|do you (?:know|remember)|tell me)"
+    r"\s+(my|our|the) ([a-z ]{2,60}?)(?:'s name| called| named)?\s*[?.!]*$",
     re.I,
 )
 _WHO_AM_I = re.compile(r"\b(?:who am i|what am i called|remember my name|know my name)\b", re.I)
