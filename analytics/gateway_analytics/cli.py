@@ -1,6 +1,5 @@
 """The command line's entry."""
 
-import os
 import sys
 import traceback
 from importlib import import_module
@@ -47,10 +46,6 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         sys.exit(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        # Who read standard output has seen enough; Python must not find the pipe broken once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(ExitCode.OK)
     except Exception:
         traceback.print_exc()
         click.echo("This is a bug in gateway-analytics: please report it with the lines above.", err=True)

@@ -18,6 +18,7 @@ from gateway_analytics.text import csv_cell, markdown_cell, shortened, visible
 from gateway_contracts.price_book import format_usd
 
 SCHEMA_VERSION = 1
+_SMALLEST_SHOWN = Decimal("0.000001")
 
 
 def write(report: Report, form: str, output: Path | None) -> None:
@@ -25,8 +26,12 @@ def write(report: Report, form: str, output: Path | None) -> None:
     for line in (*report.notes, *(f"warning: {warning}" for warning in report.warnings)):
         click.echo(visible(line), err=True)
     if output is None or str(output) == "-":
-        FORMATS[form](report, sys.stdout)
-        sys.stdout.flush()
+        try:
+            FORMATS[form](report, sys.stdout)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Who read it has seen enough; Python must not find the pipe broken once more at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
     # Beside its place and then into it: what was there stays whole if this fails.
     try:
@@ -94,11 +99,11 @@ def _table(report: Report, file: IO[str]) -> None:
     # Off a terminal nothing is cut to fit one.
     width = None if file.isatty() else 100_000
     console = Console(file=file, width=width, highlight=False, markup=False, emoji=False)
-    table = Table(box=box.SIMPLE_HEAD, show_footer=bool(report.total_row and report.totals), pad_edge=False)
+    table = Table(box=box.SIMPLE, show_footer=bool(report.total_row and report.totals), pad_edge=False)
     totals = _total_cells(report)
     for column, total in zip(report.columns, totals, strict=True):
         table.add_column(
-            Text(column.name),
+            Text(column.name.replace("_", "\n")),  # narrow columns fit a terminal
             Text(total),
             justify="left" if column.kind in ("text", "time", "bool") else "right",
             overflow="fold",
@@ -154,7 +159,7 @@ def _shown(value: Any, column: Column) -> str:
         case bool():
             return "yes" if value else "no"
         case Decimal():
-            return f"{value:,.6f}"
+            return f"{value:,.6f}" if not 0 < value < _SMALLEST_SHOWN else f"<{_SMALLEST_SHOWN}"
         case float():
             return f"{value:,.1f}"
         case int() if column.kind == "int":

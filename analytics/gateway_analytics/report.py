@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from gateway_analytics.problems import UsageProblem
 from gateway_analytics.timerange import TimeRange
-from gateway_contracts.price_book_file import did_you_mean
+from gateway_contracts.suggestion import did_you_mean
 
 Kind = Literal["text", "time", "int", "number", "usd", "bool"]
 

@@ -1,6 +1,5 @@
 """Reading a price book file, with errors that name the line, the field and the remedy."""
 
-import difflib
 import re
 from collections.abc import Collection, Iterator
 from datetime import date, datetime
@@ -11,6 +10,7 @@ from typing import Any
 import yaml
 
 from gateway_contracts.price_book import SCHEMA_VERSION, LongContext, Price, PriceBookError, Rates
+from gateway_contracts.suggestion import did_you_mean
 
 _BOOK_FIELDS = ("schema_version", "prices")
 _FIELDS = (
@@ -188,9 +188,3 @@ def _price(reader: _Reader, node: yaml.Node) -> Price:
         service_tiers={name: reader.rates(tier, f"service_tiers.{name}") for name, tier in tiers.items()},
         long_context=reader.long_context(fields["long_context"]) if "long_context" in fields else None,
     )
-
-
-def did_you_mean(wrong: str, known: Collection[str]) -> str:
-    """A remedy to end a message with: the nearest right name, or all of them."""
-    near = difflib.get_close_matches(wrong, known, n=1)
-    return f" Did you mean {near[0]!r}?" if near else f" It has: {', '.join(known)}."
