@@ -39,8 +39,8 @@ def start(*arguments: str, **environment: str) -> subprocess.CompletedProcess[st
 
 def test_alone_it_shows_what_there_is() -> None:
     result = start()
-    assert "costs" in result.stdout + result.stderr
-    assert result.returncode in (0, 2)
+    assert result.returncode == 2
+    assert "costs" in result.stderr
 
 
 @pytest.mark.parametrize("command", gateway_analytics.list_commands(click.Context(gateway_analytics)))
@@ -78,7 +78,7 @@ def test_a_mistyped_option_is_a_usage_error(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "begins"), [("a.csv", "model,"), ("a.json", "{"), ("a.md", "| model"), ("a", " model")]
+    ("name", "begins"), [("a.csv", "model,"), ("a.json", "{"), ("a.md", "| model"), ("a", " ")]
 )
 def test_a_file_gets_the_format_of_its_name(store: Store, tmp_path: Path, name: str, begins: str) -> None:
     result = run(store, "costs", "--by", "model", "-o", str(tmp_path / name))
