@@ -19,6 +19,12 @@ SNAPSHOTS = {
     "gpt-5": "gpt-5-2025-08-07",
     "gpt-5-mini": "gpt-5-mini-2025-08-07",
     "gpt-5-nano": "gpt-5-nano-2025-08-07",
+    "gpt-5.1": "gpt-5.1-2025-11-13",
+    "gpt-5.2": "gpt-5.2-2025-12-11",
+    "gpt-5.2-pro": "gpt-5.2-pro-2025-12-11",
+    "gpt-5.4-mini": "gpt-5.4-mini-2026-03-17",
+    "gpt-5.4-nano": "gpt-5.4-nano-2026-03-17",
+    "gpt-5.5": "gpt-5.5-2026-04-23",
     "o1": "o1-2024-12-17",
     "o3": "o3-2025-04-16",
     "o3-mini": "o3-mini-2025-01-31",
@@ -34,13 +40,28 @@ SNAPSHOTS = {
     "claude-sonnet-4-5": "claude-sonnet-4-5-20250929",
 }
 
+# Names that stand for themselves.
+_UNDATED = (
+    "gpt-3.5-turbo-instruct",
+    "gpt-5-chat-latest",
+    "claude-sonnet-4-6",
+    "claude-opus-4-6",
+    "claude-opus-4-7",
+    "claude-opus-4-8",
+    "claude-opus-5",
+    "claude-sonnet-5",
+    "claude-haiku-5-5",
+    "claude-opus-5-5",
+    "claude-sonnet-5-5",
+)
+
 EMBEDDING_DIMENSIONS = {
     "text-embedding-3-small": 1536,
     "text-embedding-3-large": 3072,
     "text-embedding-ada-002": 1536,
 }
 
-_REASONING = re.compile(r"(?:o\d|gpt-5)(?!.*chat)")
+_REASONING = re.compile(r"(?:o\d|gpt-[5-9])(?!.*chat)")
 
 
 def snapshot(model: str) -> str:
@@ -60,7 +81,7 @@ def dimensions(model: str) -> int:
 
 def catalogue() -> list[str]:
     """Return the names that the list of models shows, sorted."""
-    return sorted({*SNAPSHOTS, *SNAPSHOTS.values(), *EMBEDDING_DIMENSIONS, "gpt-3.5-turbo-instruct"})
+    return sorted({*SNAPSHOTS, *SNAPSHOTS.values(), *_UNDATED, *EMBEDDING_DIMENSIONS})
 
 
 def page(names: list[str], *, anthropic: bool) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import pytest
 import requests
 
 QUESTION = [{"role": "user", "content": "What is AI?"}]
-MODEL = "claude-sonnet-4-5"
+MODEL = "claude-haiku-4-5"
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def create(client, text="What is AI?", **options):
 def test_a_message(client):
     answer = create(client)
     assert "artificial intelligence" in answer.content[0].text.lower()
-    assert (answer.stop_reason, answer.model) == ("end_turn", "claude-sonnet-4-5-20250929")
+    assert (answer.stop_reason, answer.model) == ("end_turn", "claude-haiku-4-5-20251001")
     assert answer.usage.input_tokens > 0
     assert answer.usage.output_tokens > 0
 
@@ -107,7 +107,7 @@ def test_an_error_in_the_middle_of_a_stream(client):
 
 
 def test_models_are_listed(client):
-    assert "claude-sonnet-4-5-20250929" in {model.id for model in client.models.list()}
+    assert "claude-haiku-4-5-20251001" in {model.id for model in client.models.list()}
 
 
 def test_max_tokens_is_required(emulator):
