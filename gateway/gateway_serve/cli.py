@@ -24,8 +24,9 @@ from gateway_serve.settings import Settings, SettingsError
 @click.option(
     "--workers", default=2, show_default=True, type=click.IntRange(1, 1024), help="The number of workers."
 )
+@click.option("--check", is_flag=True, help="Only check the configuration and the settings, then exit.")
 @click.version_option(package_name="mlflow-gateway-fleet")
-def main(config_path: Path, host: str, port: int, workers: int) -> None:
+def main(config_path: Path, host: str, port: int, workers: int, check: bool) -> None:
     """Serve an MLflow AI Gateway configuration, and leave a request record for every LLM call.
 
     \b
@@ -52,4 +53,5 @@ def main(config_path: Path, host: str, port: int, workers: int) -> None:
         application.load()
     except ConfigError as error:
         raise click.BadParameter(str(error), param_hint="--config-path") from None
-    run(application, settings, host, port, workers)
+    if not check:
+        run(application, settings, host, port, workers)
