@@ -122,7 +122,11 @@ class LoadBalancer:
 
     def lines(self) -> list[bytes]:
         """The access records written so far, as bytes, oldest first."""
-        return [line for path in sorted(self.directory.glob("access/*.jsonl")) for line in path.read_bytes().splitlines()]
+        return [
+            line
+            for path in sorted(self.directory.glob("access/*.jsonl"))
+            for line in path.read_bytes().splitlines()
+        ]
 
     def records(self, count: int) -> list[dict[str, Any]]:
         """`count` access records; nginx writes each after the caller has its answer."""
@@ -144,7 +148,9 @@ class LoadBalancer:
 
 def configuration(role: Role) -> str:
     """The configuration file, as the role writes it."""
-    text: str = role.evaluate("_load_balancer_config | replace(_load_balancer_generation_mark, _load_balancer_generation)")
+    text: str = role.evaluate(
+        "_load_balancer_config | replace(_load_balancer_generation_mark, _load_balancer_generation)"
+    )
     return text
 
 
@@ -168,7 +174,10 @@ def load_balancer(directory: Path, *members: str, **variables: Any) -> Iterator[
     settings = f"daemon off; pid {directory}/nginx.pid; {user}"
     with (directory / "error.log").open("wb") as log:
         process = subprocess.Popen(
-            [NGINX, "-c", str(config), "-g", settings], env={**os.environ, "TZ": "UTC"}, stdout=log, stderr=log
+            [NGINX, "-c", str(config), "-g", settings],
+            env={**os.environ, "TZ": "UTC"},
+            stdout=log,
+            stderr=log,
         )
     try:
         running = LoadBalancer(directory, port, role, process)

@@ -23,7 +23,9 @@ FIELDS = [field.name for field in access_record.FIELDS]
 def test_a_call_leaves_one_complete_record(tmp_path: Path) -> None:
     with gateways(None) as (gateway,), load_balancer(tmp_path, gateway.address) as balancer:
         before = datetime.now(UTC)
-        answer = requests.post(f"{balancer.url}/gateway/chat/invocations?api-key=secret", data=b"x" * 1000, timeout=10)
+        answer = requests.post(
+            f"{balancer.url}/gateway/chat/invocations?api-key=secret", data=b"x" * 1000, timeout=10
+        )
         (record,) = balancer.records(1)
     assert list(record) == FIELDS
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", record["received_at"])
@@ -67,7 +69,9 @@ def test_received_at_is_when_the_call_came_not_when_it_ended(tmp_path: Path) -> 
         handler.reply("ok")
 
     with gateways(wait) as (gateway,), load_balancer(tmp_path, gateway.address) as balancer:
-        caller = threading.Thread(target=requests.post, args=(f"{balancer.url}/",), kwargs={"json": {}, "timeout": 30})
+        caller = threading.Thread(
+            target=requests.post, args=(f"{balancer.url}/",), kwargs={"json": {}, "timeout": 30}
+        )
         caller.start()
         assert arrived.wait(10)
         seen = datetime.now(UTC)
@@ -131,10 +135,16 @@ def test_a_call_offered_to_two_gateways_names_both(tmp_path: Path) -> None:
 def test_milliseconds_are_json_numbers_from_one_to_many_digits(tmp_path: Path) -> None:
     with gateways(None) as (gateway,), load_balancer(tmp_path, gateway.address) as balancer:
         pattern = re.compile(r"map \$request_time \$access_duration_ms \{(.*?)\}", re.DOTALL)
-        rules = re.findall(r'"~(.*?)" (\S+);', pattern.search((balancer.directory / "nginx.conf").read_text())[1])  # type: ignore[index]
+        rules = re.findall(
+            r'"~(.*?)" (\S+);', pattern.search((balancer.directory / "nginx.conf").read_text())[1]
+        )  # type: ignore[index]
     for milliseconds in (0, 1, 42, 100, 999, 1000, 1001, 10_000, 299_010):
         text = f"{milliseconds // 1000}.{milliseconds % 1000:03d}"
-        (found,) = [match.expand(value.replace("$", "\\")) for rule, value in rules if (match := re.search(rule, text))]
+        (found,) = [
+            match.expand(value.replace("$", "\\"))
+            for rule, value in rules
+            if (match := re.search(rule, text))
+        ]
         assert json.loads(found) == milliseconds
 
 
@@ -158,7 +168,7 @@ def test_a_caller_that_leaves_is_499(tmp_path: Path) -> None:
 
 
 HOSTILE = {
-    "quotes and backslashes": b'GET /a"b\\c\'d{}$request_id HTTP/1.1\r\nHost: x\r\n',
+    "quotes and backslashes": b"GET /a\"b\\c'd{}$request_id HTTP/1.1\r\nHost: x\r\n",
     "escaped control characters": b"GET /a%00%0a%22%ff HTTP/1.1\r\nHost: x\r\n",
     "bytes that are not UTF-8": b"GET /a\xff\xfe\xc3( HTTP/1.1\r\nHost: x\r\n",
     "a hostile header": b'GET / HTTP/1.1\r\nHost: "\\\xff\r\nUser-Agent: \xff"\\\r\nX-Request-ID: "\xff\r\n',

@@ -22,10 +22,16 @@ def die(handler: GatewayHandler) -> None:
 
 
 def test_calls_reach_every_gateway(tmp_path: Path) -> None:
-    with gateways(None, None, None) as members, load_balancer(tmp_path, *(g.address for g in members)) as balancer:
+    with (
+        gateways(None, None, None) as members,
+        load_balancer(tmp_path, *(g.address for g in members)) as balancer,
+    ):
         with requests.Session() as session:
             for _ in range(30):
-                assert session.post(f"{balancer.url}/gateway/chat/invocations", json={}, timeout=10).status_code == 200
+                assert (
+                    session.post(f"{balancer.url}/gateway/chat/invocations", json={}, timeout=10).status_code
+                    == 200
+                )
         assert [len(gateway.calls) for gateway in members] == [10, 10, 10]
 
 
@@ -36,9 +42,14 @@ def test_a_busy_gateway_gets_fewer_calls(tmp_path: Path) -> None:
         released.wait(20)
         handler.reply("late")
 
-    with gateways(busy, None) as (slow, idle), load_balancer(tmp_path, slow.address, idle.address) as balancer:
+    with (
+        gateways(busy, None) as (slow, idle),
+        load_balancer(tmp_path, slow.address, idle.address) as balancer,
+    ):
         callers = [
-            threading.Thread(target=requests.post, args=(f"{balancer.url}/",), kwargs={"json": {}, "timeout": 30})
+            threading.Thread(
+                target=requests.post, args=(f"{balancer.url}/",), kwargs={"json": {}, "timeout": 30}
+            )
             for _ in range(2)
         ]
         for caller in callers:
@@ -62,7 +73,11 @@ def test_connections_to_the_gateways_are_kept(tmp_path: Path) -> None:
         ports.append(handler.client_address[1])
         handler.reply("ok")
 
-    with gateways(note) as (gateway,), load_balancer(tmp_path, gateway.address) as balancer, requests.Session() as session:
+    with (
+        gateways(note) as (gateway,),
+        load_balancer(tmp_path, gateway.address) as balancer,
+        requests.Session() as session,
+    ):
         for _ in range(10):
             session.post(f"{balancer.url}/", json={}, timeout=10)
     assert len(ports) == 10
@@ -91,7 +106,10 @@ def test_a_post_that_was_sent_is_not_sent_again(tmp_path: Path) -> None:
 
 
 def test_a_get_is_tried_on_another_gateway(tmp_path: Path) -> None:
-    with gateways(die, None) as (dying, alive), load_balancer(tmp_path, dying.address, alive.address) as balancer:
+    with (
+        gateways(die, None) as (dying, alive),
+        load_balancer(tmp_path, dying.address, alive.address) as balancer,
+    ):
         answers = [requests.get(f"{balancer.url}/api/2.0/endpoints/", timeout=10) for _ in range(2)]
         assert [answer.status_code for answer in answers] == [200, 200]
         assert len(dying.calls) == 1
@@ -103,7 +121,11 @@ def test_with_no_gateway_left_callers_get_an_error_their_client_understands(tmp_
         assert answer.status_code == 502
         assert answer.headers["Content-Type"] == "application/json"
         assert answer.json()["error"]["type"] == "server_error"
-        assert answer.json()["request_id"] == answer.headers["X-Request-ID"] == balancer.records(1)[0]["request_id"]
+        assert (
+            answer.json()["request_id"]
+            == answer.headers["X-Request-ID"]
+            == balancer.records(1)[0]["request_id"]
+        )
 
 
 def test_a_gateway_that_stays_silent_ends_as_504(tmp_path: Path) -> None:
@@ -120,7 +142,10 @@ def test_a_gateway_that_stays_silent_ends_as_504(tmp_path: Path) -> None:
 
 
 def test_a_body_that_is_too_large_is_refused_with_413(tmp_path: Path) -> None:
-    with gateways(None) as (gateway,), load_balancer(tmp_path, gateway.address, load_balancer_max_body_size="1k") as balancer:
+    with (
+        gateways(None) as (gateway,),
+        load_balancer(tmp_path, gateway.address, load_balancer_max_body_size="1k") as balancer,
+    ):
         answer = requests.post(f"{balancer.url}/v1/chat/completions", data=b"x" * 2000, timeout=10)
         assert answer.status_code == 413
         assert answer.json()["error"]["type"] == "invalid_request_error"

@@ -28,7 +28,9 @@ def test_the_first_chunk_arrives_before_the_answer_is_complete(tmp_path: Path) -
         handler.chunk("")
 
     with gateways(stream) as (gateway,), load_balancer(tmp_path, gateway.address) as balancer:
-        with requests.post(f"{balancer.url}/v1/chat/completions", json={"stream": True}, stream=True, timeout=10) as answer:
+        with requests.post(
+            f"{balancer.url}/v1/chat/completions", json={"stream": True}, stream=True, timeout=10
+        ) as answer:
             chunks = answer.iter_content(chunk_size=None)
             assert next(chunks) == b"data: 1\n\n"
             first_read.set()
@@ -45,7 +47,10 @@ def test_a_stream_cut_by_its_gateway_is_cut_for_the_caller_too(tmp_path: Path) -
         handler.chunk("data: 1\n\n")
         handler.close_connection = True
 
-    with gateways(cut, None) as (cutting, other), load_balancer(tmp_path, cutting.address, other.address) as balancer:
+    with (
+        gateways(cut, None) as (cutting, other),
+        load_balancer(tmp_path, cutting.address, other.address) as balancer,
+    ):
         cut_calls = 0
         for _ in range(2):
             try:
