@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from gateway_eval.emulator import models, replies, tokens
@@ -27,6 +27,17 @@ class Usage:
     reasoning_tokens: int = 0
     input_audio_tokens: int = 0
     output_audio_tokens: int = 0
+
+    def times(self, choices: int) -> "Usage":
+        """Return the usage of so many answers to one question: the question is billed once."""
+        if choices == 1:
+            return self
+        return replace(
+            self,
+            output_tokens=self.output_tokens * choices,
+            reasoning_tokens=self.reasoning_tokens * choices,
+            output_audio_tokens=self.output_audio_tokens * choices,
+        )
 
 
 @dataclass(frozen=True, slots=True)

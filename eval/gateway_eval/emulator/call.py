@@ -12,6 +12,8 @@ from gateway_eval.emulator.answer import Usage
 from gateway_eval.emulator.directives import Directives
 from gateway_eval.emulator.errors import Dialect, ProviderError, invalid
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 
 class Call(Protocol):
     """A call that can be answered."""
@@ -33,7 +35,7 @@ class Call(Protocol):
 
 def encode(value: Any) -> bytes:
     """Return compact JSON. A lone surrogate, which JSON may escape but UTF-8 cannot hold, becomes `?`."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return _ENCODER.encode(value).encode("utf-8", "replace")
 
 
 def decode(body: bytes) -> dict[str, Any]:

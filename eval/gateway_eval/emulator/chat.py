@@ -5,7 +5,6 @@ https://platform.openai.com/docs/api-reference/chat
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from gateway_eval.emulator import directives as directive
@@ -50,13 +49,7 @@ class ChatCall:
             stops=stop_list(request.get("stop")),
             tool=tool,
         )
-        one = self._answer.usage
-        self.usage = replace(
-            one,
-            output_tokens=one.output_tokens * self._choices,
-            reasoning_tokens=one.reasoning_tokens * self._choices,
-            output_audio_tokens=one.output_audio_tokens * self._choices,
-        )
+        self.usage = self._answer.usage.times(self._choices)
         tier = request.get("service_tier")
         self._tier = tier if tier in ("flex", "priority", "scale") else "default"
         self._served = models.snapshot(self.model)
