@@ -161,8 +161,8 @@ def _explain(error: jsonschema.ValidationError) -> str:
         if unknown_names:
             return _explain(unknown_names[0])
         return f"{prefix}{_short(found)} is neither one value nor a list of values of the right kind"
-    if error.validator is None:  # a key that the schema forbids
-        return f"{prefix}goes into the case itself, not into parameters"
+    if error.validator == "not":  # of the names of parameters
+        return f"{prefix}{found!r} is made from the case itself, so it is no parameter; remove it"
     return f"{prefix}{error.message if len(error.message) < 200 else error.message[:199] + '…'}"
 
 

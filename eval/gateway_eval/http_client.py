@@ -197,17 +197,19 @@ def _transport_failure(error: BaseException, timeout_s: float, status: int | Non
         return Failure.of(
             FailureClass.PROTOCOL, "the body is not what its Content-Encoding says", http_status=status
         )
-    if caused_by(urllib3.exceptions.ConnectTimeoutError):
-        return Failure.of(FailureClass.TIMEOUT, f"no connection within {timeout_s:g} s")
-    if caused_by(requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
-        return Failure.of(
-            FailureClass.TIMEOUT, f"no complete answer within {timeout_s:g} s", http_status=status
-        )
     if caused_by(ConnectionRefusedError):
         return Failure.of(
             FailureClass.NETWORK,
             "connection refused",
             advice="Nothing listens there: check the port, and that the gateway runs.",
+        )
+    if caused_by(urllib3.exceptions.NewConnectionError):  # before timeouts: urllib3 counts it as one of them
+        return Failure.of(FailureClass.NETWORK, _reason(causes))
+    if caused_by(urllib3.exceptions.ConnectTimeoutError):
+        return Failure.of(FailureClass.TIMEOUT, f"no connection within {timeout_s:g} s")
+    if caused_by(requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
+        return Failure.of(
+            FailureClass.TIMEOUT, f"no complete answer within {timeout_s:g} s", http_status=status
         )
     if any(
         sign in text
