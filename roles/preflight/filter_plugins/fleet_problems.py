@@ -65,7 +65,7 @@ def fleet_problems(fleet: Fleet) -> list[Problem]:
 
 
 def problem_lines(problems: list[Problem], fleet: Fleet) -> list[str]:
-    """Return one line per problem: variable, whose it is, what is wrong, the remedy. What several hosts share is told once."""
+    """Return a line per problem: variable, hosts, what is wrong, remedy. What hosts share is told once."""
     hosts: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for entry in problems:
         hosts[entry["variable"], entry["text"], entry["remedy"]].append(entry["where"])
@@ -106,7 +106,7 @@ def _host_problems(host: str, variables: dict[str, Any], groups: dict[str, list[
             "inventory_hostname",
             host,
             "stands in records and file names, and is no name for that",
-            "Use at most 64 letters, digits, dots, hyphens and underscores; the address goes into ansible_host",
+            "Use at most 64 letters, digits, dots, hyphens and underscores; addresses go into ansible_host",
         )
     roles = [group for group in ("gateway", "load_balancer", "log_store") if host in groups.get(group, [])]
     for role in roles:
@@ -192,7 +192,7 @@ def _wiring_problems(fleet: Fleet) -> Iterator[Problem]:
                 yield problem(
                     "gateway_graceful_timeout",
                     host,
-                    f"is {patience}, less than load_balancer_read_timeout ({needed}), so that a stop would cut calls",
+                    f"is {patience}, less than load_balancer_read_timeout ({needed}): a stop would cut calls",
                     f"Use at least {needed}",
                 )
         remote = [other for other in balancers if other != host]
@@ -220,7 +220,7 @@ def _wiring_problems(fleet: Fleet) -> Iterator[Problem]:
                     "gateway_trusted_proxies",
                     host,
                     f"holds {proxy!r}, which is no address or network",
-                    "Set load_balancer_address of that load balancer to the IP address from which it calls the gateways",
+                    "Set load_balancer_address of that host to the address from which it calls the gateways",
                 )
 
 

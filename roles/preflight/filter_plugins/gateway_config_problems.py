@@ -1,4 +1,4 @@
-"""What is wrong with gateway_endpoints, gateway_routes and gateway_secrets, as MLflow would find out on the host."""
+"""What is wrong with gateway_endpoints, gateway_routes and gateway_secrets, before a host finds out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-# As mlflow/gateway/config.py has them (EndpointType, is_valid_endpoint_name, check_configuration_route_name_collisions).
+# As mlflow/gateway has them: config.EndpointType, utils.is_valid_endpoint_name.
 ENDPOINT_TYPES = ("llm/v1/chat", "llm/v1/completions", "llm/v1/embeddings")
 ENDPOINT_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
@@ -119,7 +119,7 @@ def _route_problems(endpoints: list[dict[str, Any]], routes: list[dict[str, Any]
                 f"{label} has task_type {route.get('task_type')!r}",
                 f"Use one of {', '.join(ENDPOINT_TYPES)}",
             )
-        destinations = route.get("destinations")
+        task, destinations = route.get("task_type"), route.get("destinations")
         if not isinstance(destinations, list) or not all(isinstance(entry, dict) for entry in destinations):
             yield (
                 "gateway_routes",
@@ -134,10 +134,10 @@ def _route_problems(endpoints: list[dict[str, Any]], routes: list[dict[str, Any]
                     f"{label} leads to {name!r}, which is no endpoint",
                     f"Use one of {known}, or add {name!r} to gateway_endpoints",
                 )
-            elif types[name] != route.get("task_type"):
+            elif types[name] != task:
                 yield (
                     "gateway_routes",
-                    f"{label} is for {route.get('task_type')}, but its destination {name!r} is for {types[name]}",
+                    f"{label} is for {task}, but leads to {name!r}, which is for {types[name]}",
                     "Use destinations of the route's own task_type",
                 )
         shares = [entry.get("traffic_percentage") for entry in destinations]
@@ -163,7 +163,7 @@ def _secret_problems(endpoints: list[dict[str, Any]], secrets: dict[str, Any]) -
             yield (
                 "gateway_secrets",
                 f"{name} is blank",
-                f"Set it in the inventory's vault, or export {name} where the inventory takes it from the environment",
+                f"Set it in the inventory's vault, or export {name} if the inventory takes it from there",
             )
         elif not isinstance(value, str) or "\n" in value.rstrip("\n") or "\0" in value:
             yield "gateway_secrets", f"{name} is no text of one line", "Write it in quotes, on one line"
@@ -178,7 +178,7 @@ def _secret_problems(endpoints: list[dict[str, Any]], secrets: dict[str, Any]) -
                 yield (
                     "gateway_endpoints",
                     f"{field} of {label} holds a value instead of the name of a secret",
-                    f"Put the value into gateway_secrets as {field.upper()}, and write {field}: ${field.upper()}",
+                    f"Put it into gateway_secrets as {field.upper()}, and write {field}: ${field.upper()}",
                 )
             elif value.removeprefix("$") not in secrets:
                 yield (

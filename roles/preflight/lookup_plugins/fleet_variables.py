@@ -40,7 +40,7 @@ class LookupModule(LookupBase):
     def run(self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[Any]:
         """Return one dictionary, see RETURN."""
         self.set_options(var_options=variables, direct=kwargs)
-        assert variables is not None
+        variables = variables or {}
         hostvars = variables["hostvars"]
         groups = {name: list(members) for name, members in variables["groups"].items()}
         fleet = sorted(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import requests
+
 from gateway_contracts import access_record
 from support.load_balancer import NGINX, GatewayHandler, free_port, gateways, load_balancer
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import requests
+
 from support.fleet import wait_until
 from support.load_balancer import NGINX, GatewayHandler, free_port, gateways, load_balancer
 

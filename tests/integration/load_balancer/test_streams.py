@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import requests
+
 from support.load_balancer import NGINX, GatewayHandler, gateways, load_balancer
 
 pytestmark = pytest.mark.skipif(shutil.which(NGINX) is None, reason="nginx is not installed on this machine")

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from support.roles import REPOSITORY
 
 ANSIBLE_PLAYBOOK = shutil.which(
@@ -50,7 +51,7 @@ class Run:
 
 
 def run_site(directory: Path, inventory: dict[str, Any]) -> Run:
-    """Run site.yml on an inventory whose hosts are reached by a program that only notes that it was called."""
+    """Run site.yml on hosts that are reached by a program that only notes that it was called."""
     calls = directory / "calls"
     ssh = directory / "ssh"
     ssh.write_text(f"#!/bin/sh\necho called >> {calls}\nexit 255\n")
@@ -85,7 +86,7 @@ def changed(**changes: Any) -> dict[str, Any]:
 
 def test_a_good_inventory_goes_on_to_the_hosts(tmp_path: Path) -> None:
     run = run_site(tmp_path, GOOD)
-    assert "cannot be deployed" not in run.output
+    assert "The inventory cannot be deployed" not in run.output
     assert run.contacted
 
 
@@ -121,7 +122,7 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "the same port twice": (
         changed(gateway_first_port=4999, gateway_instances=2),
-        "gateway_first_port (gateway-1): port 5000 is taken twice: gateway_first_port + 1, load_balancer_port.",
+        "gateway_first_port (gateway-1): port 5000 is taken twice: gateway_first_port + 1,",
         "Change one of them.",
     ),
     "limits that are no numbers": (
