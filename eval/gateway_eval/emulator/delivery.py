@@ -94,14 +94,15 @@ async def _stream(
     exchange: Exchange, call: Call, entry: Entry, answer_id: bytes, token_delay: float, closing: asyncio.Event
 ) -> str:
     fault, after = call.directives.delivery, call.directives.after
-    if after is None:
-        after = call.usage.output_tokens // 2
+    # An answer shorter than asked for breaks off before its end, so that it never looks whole.
+    total = call.usage.output_tokens
+    after = total // 2 if after is None else min(after, total)
     exchange.watch()
     await exchange.start(200, [*_EVENTS, (b"x-request-id", entry.request_id.encode("latin-1", "replace"))])
     entry.input_tokens = call.usage.input_tokens
     begin = time.perf_counter()
     for number, (event, count) in enumerate(call.events(answer_id, b"%d" % time.time())):
-        if fault is not None and entry.output_tokens + count > after:
+        if fault is not None and number and entry.output_tokens >= after:
             if fault != "bad_json":
                 return await _end_early(exchange, call, entry, fault, closing)
             await exchange.write(event[: len(event) // 2] + b"\n\n", more=True)

@@ -54,6 +54,12 @@ def test_a_cut_stream_ends_in_the_middle_without_saying_so(post, emulator):
     assert emulator.requests(1)[0]["output_tokens"] == 10
 
 
+def test_a_stream_cut_after_its_last_token_lacks_its_end(post):
+    seen = list(events(post(f"cut_stream={TOKENS + 1}", stream=True)))
+    assert len([word for word in words(seen) if word]) == TOKENS
+    assert not any(b'"finish_reason":"stop"' in one or one == b"[DONE]" for one in seen)
+
+
 def test_a_cut_whole_answer_is_shorter_than_it_said(post):
     # requests raises on a body shorter than its Content-Length.
     with pytest.raises((requests.exceptions.ChunkedEncodingError, requests.exceptions.ConnectionError)):
