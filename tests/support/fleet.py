@@ -1,4 +1,4 @@
-"""A deployed fleet of test hosts, as a test sees it: addresses, shells on hosts, calls through the load balancer."""
+"""A deployed fleet of test hosts, as a test sees it: addresses, shells, calls through the load balancer."""
 
 from __future__ import annotations
 
