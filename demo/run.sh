@@ -10,7 +10,7 @@ started=${DEMO_STARTED:-$(date +%s)}
 
 case ${1:-single} in
   single) name=demo hosts=1 inventory=all_in_one network=172.30.98 command='make demo' ;;
-  fleet) name=demo-fleet hosts=3 inventory=lab network=172.30.97 command='make demo-fleet' ;;
+  fleet) name=demo-fleet hosts=3 inventory=lab network=172.30.88 command='make demo-fleet' ;;
   *) echo "demo/run.sh: say nothing, or fleet; not $1" >&2; exit 2 ;;
 esac
 directory=$PWD/build/$name
