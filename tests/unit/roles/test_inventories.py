@@ -36,13 +36,13 @@ def test_an_inventory_passes_preflight_once_its_keys_are_there(name: str, tmp_pa
         ]}])
     )  # fmt: skip
     assert ANSIBLE_PLAYBOOK
-    # A copy whose hosts are on loopback, so that no playbook ever has an example's addresses.
+    # A copy with the addresses of test hosts, so that no playbook ever has an example's.
     inventory = tmp_path / "inventory"
     shutil.copytree(REPOSITORY / "inventories" / name, inventory)
     hosts = [f"gateway-{n}" for n in (1, 2, 3)] if name != "all_in_one" else ["gateway-1"]
     listing = yaml.safe_load((inventory / "hosts.yml").read_text())
     listing["gateway"]["hosts"] = {
-        host: {"ansible_host": f"127.0.0.{n}"} for n, host in enumerate(hosts, start=1)
+        host: {"ansible_host": f"172.30.99.{10 + n}"} for n, host in enumerate(hosts, start=1)
     }
     (inventory / "hosts.yml").write_text(yaml.safe_dump(listing))
     done = subprocess.run(
