@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from gateway_contracts.exit_codes import ExitCode
 from gateway_contracts.price_book import PriceBookError
 from gateway_eval.cases import Case, CasesError, load_cases, load_suite, suite_names
 from gateway_eval.envelope import envelope
@@ -181,14 +182,14 @@ def run(
         except KeyboardInterrupt:
             result.planned, result.stopped = len(cases) * repeat, "interrupted"
         result.finished_at = datetime.now(UTC)
-        _write(file, output.secrets.redact_all(result.as_dict()))
+        written = _write(file, result, output)
     finally:
         file.discard()
     _show(result, output, output_format)
-    output.narrate(f"results: {results_path}")
     if budget.exceeded:
         output.complain(f"more than --max-cost was spent: ${budget.spent}")
-    ctx.exit(int(run_exit_code(result, budget)))
+    code = run_exit_code(result, budget)
+    ctx.exit(int(code if written or code is not ExitCode.OK else ExitCode.CHECK_FAILED))
 
 
 def _cases(suite: str | None, path: Path | None, name_filter: str | None) -> tuple[list[Case], str]:
@@ -237,13 +238,15 @@ def _none_could_run(result: RunResult, cases: list[Case], error: CallError, outp
     output.complain(f"    {error.failure.advice}")
 
 
-def _write(file: ResultsFile, document: dict[str, Any]) -> None:
+def _write(file: ResultsFile, result: RunResult, output: Output) -> bool:
+    """Write the results; where that fails after all, what was seen is still shown."""
     try:
-        file.write(document)
+        file.write(output.secrets.redact_all(result.as_dict()))
     except OSError as error:
-        raise click.FileError(
-            str(file.path), hint=f"the results could not be written: {error.strerror}"
-        ) from error
+        output.complain(f"{file.path} could not be written: {error.strerror}; make room and run again")
+        return False
+    output.narrate(f"results: {file.path}")
+    return True
 
 
 def _show(result: RunResult, output: Output, output_format: str) -> None:

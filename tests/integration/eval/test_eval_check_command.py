@@ -1,0 +1,135 @@
+"""`gateway-eval check`: what it tells, and that it never costs anything."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.evaluation import gateway_eval
+from support.hostile_server import HostileServer, echo_key, hang, hostile_server, http
+
+CANARY = "sk-canary-0d9b52e66f1a4c3e"
+
+
+@pytest.fixture
+def host() -> Iterator[HostileServer]:
+    with hostile_server() as server:
+        yield server
+
+
+@pytest.fixture
+def nowhere() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+def test_healthy_mlflow_gateway(host: HostileServer, tmp_path: Path) -> None:
+    host.gets["/openapi.json"] = http(200, {"info": {"title": "MLflow AI Gateway", "version": "3.17.2"}})
+    ended = gateway_eval(tmp_path, "check", host.url)
+    assert ended.code == 0, ended.err
+    for words in ("ok (/health in ", "mlflow", "MLflow AI Gateway 3.17.2", "gpt-4o-mini", "embeddings"):
+        assert words in ended.out
+    assert not host.calls
+
+
+def test_json(host: HostileServer, tmp_path: Path) -> None:
+    document = gateway_eval(tmp_path, "check", "--json", host.url).json()
+    assert set(document) == {"schema_version", "command", "range", "rows", "totals", "warnings"}
+    (row,) = document["rows"]
+    assert row["status"] == "ok"
+    assert (row["reachable"], row["healthy"], row["api"], row["version"]) == (True, True, "mlflow", None)
+    assert row["endpoints"][1] == {
+        "name": "chat",
+        "type": "chat",
+        "provider": "openai",
+        "model": "gpt-4o-mini",
+    }
+    assert row["tls"] is None
+    assert document["totals"] == {"hosts": 1, "ok": 1}
+
+
+def test_litellm_is_not_asked_for_the_health_that_calls_its_models(
+    host: HostileServer, tmp_path: Path
+) -> None:
+    host.gets = {
+        "/v1/models": http(200, {"data": [{"id": "gpt-4o"}]}),
+        "/health/readiness": http(200, {"status": "healthy", "litellm_version": "1.109.0"}),
+        "/health": http(200, {"healthy_endpoints": []}),
+    }
+    document = gateway_eval(tmp_path, "check", "--json", host.url).json()
+    assert document["rows"][0]["healthy"] is True
+    assert document["rows"][0]["version"] == "1.109.0"
+    assert "/health" not in [request.path for request in host.requests]
+
+
+def test_host_that_says_it_is_not_well(host: HostileServer, tmp_path: Path) -> None:
+    host.gets["/health"] = http(503, {"status": "draining"})
+    ended = gateway_eval(tmp_path, "check", "--json", host.url)
+    assert ended.code == 1
+    (row,) = ended.json()["rows"]
+    assert (row["status"], row["reachable"], row["healthy"]) == ("unhealthy", True, False)
+    assert "draining" in row["error"]["message"]
+
+
+def test_host_without_health_is_no_failure(host: HostileServer, tmp_path: Path) -> None:
+    host.gets = {"/v1/models": http(200, {"data": [{"id": "gpt-4o"}]})}
+    ended = gateway_eval(tmp_path, "check", host.url)
+    assert ended.code == 0
+    assert "not offered" in ended.out
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "status"),
+    [
+        (http(401, {"error": {"message": "no key"}}), 4, "refused"),
+        (http(200, b"<html></html>", "text/html"), 1, "unusable"),
+        (http(502, b"<html></html>", "text/html"), 1, "unusable"),
+        (http(301, b"", Location="https://gateway.example/"), 1, "unusable"),
+    ],
+)
+def test_host_that_answers_but_cannot_be_used(
+    host: HostileServer, tmp_path: Path, answer: bytes, code: int, status: str
+) -> None:
+    host.gets["/api/2.0/endpoints/"] = answer
+    ended = gateway_eval(tmp_path, "check", "--json", host.url)
+    assert ended.code == code
+    assert ended.json()["rows"][0]["status"] == status
+
+
+def test_host_that_does_not_answer(host: HostileServer, tmp_path: Path) -> None:
+    host.gets["/api/2.0/endpoints/"] = hang
+    ended = gateway_eval(tmp_path, "check", "--timeout", "1", host.url)
+    assert ended.code == 3
+    assert "timeout" in ended.err
+
+
+def test_several_hosts_are_all_told_and_the_worst_decides(
+    host: HostileServer, nowhere: str, tmp_path: Path
+) -> None:
+    ended = gateway_eval(tmp_path, "check", "--json", host.url, nowhere)
+    assert ended.code == 3
+    assert [row["status"] for row in ended.json()["rows"]] == ["ok", "unreachable"]
+    assert ended.json()["totals"] == {"hosts": 2, "ok": 1}
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_key_is_nowhere_even_if_the_host_repeats_it(host: HostileServer, tmp_path: Path, form: str) -> None:
+    host.gets["/api/2.0/endpoints/"] = echo_key
+    ended = gateway_eval(tmp_path, "check", host.url, "--api-key-env", "KEY", "--format", form, KEY=CANARY)
+    assert ended.code == 4
+    assert host.requests[0].headers["authorization"] == f"Bearer {CANARY}"
+    assert CANARY not in ended.out + ended.err
+
+
+def test_help_names_every_exit_code(tmp_path: Path) -> None:
+    ended = gateway_eval(tmp_path, "--help")
+    assert ended.code == 0
+    for code in ("0 pass", "3", "unreachable", "4 authentication", "5 quota", "6 rate limited", "130"):
+        assert code in ended.out
+
+
+def test_wrong_url_is_usage(tmp_path: Path) -> None:
+    ended = gateway_eval(tmp_path, "check", "10.3.49.202:5000")
+    assert ended.code == 2
+    assert "http://10.3.49.202:5000" in ended.err

@@ -1,0 +1,185 @@
+"""What a run and a check look like, to the byte."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway_contracts.exit_codes import ExitCode
+from gateway_eval import host_status
+from gateway_eval.chat import ChatOutcome, TokenUsage
+from gateway_eval.checks import CheckResult
+from gateway_eval.commands.check import _as_text
+from gateway_eval.failure import Failure, FailureClass, exit_code, one_line, worst
+from gateway_eval.health import Health
+from gateway_eval.host_status import HostStatus
+from gateway_eval.results import CaseResult, RunResult, TurnResult
+from gateway_eval.secrets import Secrets, key_from_environment
+from gateway_eval.summary import as_table, rows, totals_line
+from gateway_eval.target import Endpoint
+
+GOLDEN = Path(__file__).with_name("golden")
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+CHAT = Endpoint("chat", "chat", "openai", "gpt-4o-mini")
+
+
+def turn(cost: str | None, failure: Failure | None = None, *checks: CheckResult) -> TurnResult:
+    usage = None if failure else TokenUsage(input_tokens=11, output_tokens=45)
+    status = failure.http_status if failure else 200
+    outcome = ChatOutcome(False, status, output="Ada", usage=usage, duration_ms=812.4, failure=failure)
+    return TurnResult(1, 1, CHAT, NOON, outcome, Decimal(cost) if cost else None, None, list(checks))
+
+
+@pytest.fixture
+def run() -> RunResult:
+    """A run with one case of each kind; what is in [brackets] is no markup."""
+    quota = Failure.of(FailureClass.QUOTA, "HTTP 429: [red]No credit[/red]", http_status=429)
+    wrong = CheckResult("contains", False, 'expected "Ada", but found "Bob"')
+    right = CheckResult("status", True, "expected 200, found 200")
+    return RunResult(
+        "http://10.3.49.202:5000",
+        NOON,
+        {},
+        planned=6,
+        cases=[
+            CaseResult("health", duration_ms=2.1, health=Health(True, "/health", 200, 1.9)),
+            CaseResult("simple-question", turns=[turn("0.00002865", None, right)], duration_ms=812.4),
+            CaseResult("wrong answer", turns=[turn("0.00002865", None, right, wrong)], duration_ms=812.4),
+            CaseResult("no price", turns=[turn(None), turn("0.00002865")], duration_ms=1624.8),
+            CaseResult("no money", turns=[turn(None, quota)], error=quota, duration_ms=30),
+        ],
+        finished_at=NOON + timedelta(seconds=3.25),
+        stopped="fail_fast",
+    )
+
+
+def golden(name: str, text: str) -> None:
+    assert text == (GOLDEN / name).read_text(), f"compare with tests/unit/eval/golden/{name}"
+
+
+def test_table_of_a_run(run: RunResult) -> None:
+    golden("run.txt", as_table(run))
+
+
+def test_rows_and_totals_of_a_run(run: RunResult) -> None:
+    golden("run.json", json.dumps({"rows": rows(run), "totals": run.summary()}, indent=2) + "\n")
+
+
+def test_run_without_a_price_is_not_free(run: RunResult) -> None:
+    run.cases = [CaseResult("a", turns=[turn(None)])]
+    assert "cost unknown (1 unpriced)" in totals_line(run)
+    assert run.summary()["cost_usd"] is None
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        HostStatus(
+            "https://gateway.example",
+            "mlflow",
+            (Endpoint("chat", "chat", "openai", "gpt-4o"), Endpoint("own", "chat")),
+            Health(
+                True,
+                "/health",
+                200,
+                1.4,
+                tls={
+                    "version": "TLSv1.3",
+                    "subject": "gateway.example",
+                    "issuer": "Example CA",
+                    "expires_at": (NOON + timedelta(days=9)).timestamp(),
+                },
+            ),
+            "MLflow AI Gateway 3.17.2",
+        )
+    ],
+)
+def test_status_of_a_host(status: HostStatus, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return NOON.astimezone(tz)
+
+    monkeypatch.setattr(host_status, "datetime", Clock)
+    golden("check.txt", _as_text(status))
+    assert status.warnings == ["https://gateway.example: the certificate expires in 9 days"]
+    assert status.as_dict()["tls"]["expires_at"] == "2026-12-02T12:00:00.000000Z"
+
+
+@pytest.mark.parametrize(
+    ("failure_class", "http_status", "code"),
+    [
+        ("network", None, 3),
+        ("network", 200, 1),
+        ("timeout", None, 3),
+        ("timeout", 504, 1),
+        ("authentication", 401, 4),
+        ("permission", 403, 4),
+        ("quota", 429, 5),
+        ("rate_limit", 429, 6),
+        ("not_found", 404, 1),
+        ("invalid_request", 400, 1),
+        ("provider", 500, 1),
+        ("gateway", 502, 1),
+        ("protocol", 200, 1),
+        ("stream_cut", 200, 1),
+        ("missing_input", 200, 1),
+        ("budget", None, 1),
+        ("interrupted", None, 130),
+    ],
+)
+def test_every_class_has_an_exit_code_and_advice(
+    failure_class: str, http_status: int | None, code: int
+) -> None:
+    failure = Failure.of(FailureClass(failure_class), "x", http_status=http_status)
+    assert exit_code(failure) == code
+    assert failure.advice.endswith(".")
+
+
+def test_the_cause_that_explains_the_most_decides() -> None:
+    order = [130, 3, 4, 5, 6, 1]
+    for position, code in enumerate(order):
+        assert worst({ExitCode(other) for other in order[position:]}) == code
+    assert worst(set()) == 0
+
+
+def test_message_is_one_short_printable_line() -> None:
+    assert one_line("a\n\tb\x1b[31m\x00 c") == "a b [31m c"
+    assert len(one_line("x" * 10_000)) == 300
+
+
+KEY = "sk-canary/91+c0ffee"
+
+
+def test_key_is_taken_out_of_everything() -> None:
+    secrets = Secrets(KEY, None)
+    assert (
+        secrets.redact(f"Bearer {KEY}, ?key=sk-canary%2F91%2Bc0ffee") == "Bearer [redacted], ?key=[redacted]"
+    )
+    document = {f"k{KEY}": [f"a{KEY}b", 7, None, {"deep": (KEY,)}]}
+    assert KEY not in json.dumps(secrets.redact_all(document))
+    assert secrets.redact_all([7, None, True]) == [7, None, True]
+
+
+def test_word_that_is_no_secret_stays() -> None:
+    assert Secrets("x", "").redact("text") == "text"
+
+
+@pytest.mark.parametrize("value", [None, "", "  ", "two words", "line\nbreak", "käse-schlüssel"])
+def test_key_that_cannot_be_one_is_refused_without_repeating_it(
+    value: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KEY", raising=False)
+    if value is not None:
+        monkeypatch.setenv("KEY", value)
+    with pytest.raises(ValueError, match="the variable KEY") as caught:
+        key_from_environment("KEY")
+    assert not value or not value.strip() or value not in str(caught.value)
+
+
+def test_key_may_end_in_a_line_break(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEY", f"{KEY}\n")
+    assert key_from_environment("KEY") == KEY
