@@ -1,4 +1,4 @@
-"""A fleet on real hosts: deployed, called, killed at, made larger. The tests build on each other, in order."""
+"""A fleet on real hosts: deployed, called, killed at, enlarged. The tests build on each other, in order."""
 
 from __future__ import annotations
 
