@@ -89,7 +89,10 @@ class Gateway:
 
     def records(self) -> list[dict[str, Any]]:
         """Return all records in the spool, in the order in which the calls came in."""
-        found = [json.loads(line) for file in self.spool.iterdir() for line in file.read_bytes().splitlines()]
+        # What follows the last line end is a record being written right now.
+        found = [
+            json.loads(line) for file in self.spool.iterdir() for line in file.read_bytes().split(b"\n")[:-1]
+        ]
         return sorted(found, key=lambda record: (record["received_at"], record["attempt"]))
 
     def wait_for_records(self, count: int, seconds: float = 20) -> list[dict[str, Any]]:
