@@ -124,9 +124,9 @@ class Fleet:
 
     def records(self, kind: str) -> list[dict[str, Any]]:
         """All records of a kind (requests, access) in the store, read without the product's own reader."""
-        text = self.shell(
-            self.hosts("log_store")[0], f"cat {STORE}/incoming/{kind}/*.jsonl 2>/dev/null || true"
-        )
+        # A record ends with a brace; a line that does not is being written right now.
+        whole = f"cd {STORE}/incoming/{kind} && grep -h '}}$' *.jsonl || true"
+        text = self.shell(self.hosts("log_store")[0], whole)
         return [json.loads(line) for line in text.splitlines()]
 
     def call(
