@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
-from gateway_contracts.price_book import PriceBook, Usage
+from gateway_contracts.price_book import NEVER_BILLED, PriceBook, Usage
 from gateway_eval.chat import ChatOutcome, TokenUsage
 from gateway_eval.failure import CallError, Failure, FailureClass
 from gateway_eval.target import Endpoint
@@ -48,10 +48,15 @@ class Pricing:
 
 
 def may_be_billed(outcome: ChatOutcome) -> bool:
-    """Tell whether a call may cost something: not one that got an error, nor one that reached no host."""
-    if outcome.http_status is not None:
-        return outcome.http_status < 400
-    return outcome.failure is None or outcome.failure.failure_class is not FailureClass.NETWORK
+    """Tell whether a call may cost something, by the rule that gateway-analytics applies to records."""
+    failure = outcome.failure
+    if failure is None or (outcome.http_status is not None and outcome.http_status < 400):
+        return True
+    if failure.failure_class is FailureClass.GATEWAY:
+        return False
+    if failure.failure_class is FailureClass.NETWORK and outcome.http_status is None:
+        return False
+    return failure.failure_class.value not in NEVER_BILLED
 
 
 class Budget:

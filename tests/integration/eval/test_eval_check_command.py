@@ -1,11 +1,17 @@
 """`gateway-eval check`: what it tells, and that it never costs anything."""
 
+import datetime
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
+from support.emulator import running_emulator
 from support.evaluation import gateway_eval
 from support.hostile_server import HostileServer, echo_key, hang, hostile_server, http
 
@@ -133,3 +139,52 @@ def test_wrong_url_is_usage(tmp_path: Path) -> None:
     ended = gateway_eval(tmp_path, "check", "10.3.49.202:5000")
     assert ended.code == 2
     assert "http://10.3.49.202:5000" in ended.err
+
+
+def write_certificate(directory: Path, days_left: int) -> tuple[Path, Path]:
+    """Make a certificate for localhost that signs itself; return it and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gateway test")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=30))
+        .not_valid_after(now + datetime.timedelta(days=days_left, hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem, private = directory / "certificate.pem", directory / "key.pem"
+    pem.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    plain = serialization.NoEncryption()
+    private.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    )
+    return pem, private
+
+
+def test_tls_is_described_and_its_end_announced(tmp_path: Path) -> None:
+    pem, private = write_certificate(tmp_path, days_left=5)
+    arguments = ["check", "--json", "--api-key-env", "KEY"]
+    with running_emulator(host="localhost", tls_certificate=pem, tls_key=private) as emulator:
+        ended = gateway_eval(tmp_path, *arguments, emulator.base_url, KEY=CANARY, REQUESTS_CA_BUNDLE=str(pem))
+        untrusted = gateway_eval(tmp_path, *arguments, emulator.base_url, KEY=CANARY)
+    assert ended.code == 0, ended.err
+    tls = ended.json()["rows"][0]["tls"]
+    assert (tls["version"], tls["subject"], tls["days_left"]) == ("TLSv1.3", "gateway test", 5)
+    assert "the certificate expires in 5 days" in ended.err
+    assert ended.json()["warnings"]
+    assert untrusted.code == 3
+    assert "not trusted" in untrusted.err
+    assert "REQUESTS_CA_BUNDLE" in untrusted.err
+
+
+def test_expired_certificate_is_told(tmp_path: Path) -> None:
+    pem, private = write_certificate(tmp_path, days_left=-1)
+    with running_emulator(host="localhost", tls_certificate=pem, tls_key=private) as emulator:
+        ended = gateway_eval(tmp_path, "check", emulator.base_url, REQUESTS_CA_BUNDLE=str(pem))
+    assert ended.code == 3
+    assert "expired" in ended.err

@@ -374,6 +374,28 @@ def test_wrong_usage_calls_nothing_and_leaves_nothing(
     assert Path("/dev/null").is_char_device()
 
 
+def test_gateway_analytics_reads_the_same_cost_from_the_results(host: HostileServer, tmp_path: Path) -> None:
+    late = http(504, b"<html></html>", "text/html")
+    host.will(
+        GOOD, http(200, {"choices": []}), QUOTA, BROKEN, late, reset, stream(event({"content": "cut"})), GOOD
+    )
+    cases = write_cases(tmp_path, *({"name": str(n), "stream": n == 6} for n in range(8)))
+    gateway_eval(tmp_path, "run", host.url, "--cases", cases)
+    summary = results(tmp_path)["summary"]
+    ended = subprocess.run(
+        [PROGRAM.replace("gateway-eval", "gateway-analytics"), "costs", "--results", "gateway_results.json", "--format", "json"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    totals = json.loads(ended.stdout)["totals"]
+    for name in ("requests", "input_tokens", "output_tokens", "cost_usd", "unpriced_requests"):
+        assert totals[name] == summary[name], name
+    # The answer without choices, the one that came too late and the cut stream.
+    assert summary["unpriced_requests"] == 3
+
+
 def test_json_goes_to_standard_output_alone(host: HostileServer, tmp_path: Path) -> None:
     cases = write_cases(tmp_path, {"name": "a"})
     document = gateway_eval(tmp_path, "run", host.url, "--cases", cases, "--json").json()
