@@ -382,8 +382,9 @@ def test_gateway_analytics_reads_the_same_cost_from_the_results(host: HostileSer
     cases = write_cases(tmp_path, *({"name": str(n), "stream": n == 6} for n in range(8)))
     gateway_eval(tmp_path, "run", host.url, "--cases", cases)
     summary = results(tmp_path)["summary"]
+    analytics = PROGRAM.replace("gateway-eval", "gateway-analytics")
     ended = subprocess.run(
-        [PROGRAM.replace("gateway-eval", "gateway-analytics"), "costs", "--results", "gateway_results.json", "--format", "json"],
+        [analytics, "costs", "--results", "gateway_results.json", "--format", "json"],
         cwd=tmp_path,
         capture_output=True,
         check=True,

@@ -1,6 +1,7 @@
 """Case files: what is read, and how what is wrong is said."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -212,3 +213,9 @@ def test_published_schema_takes_both_forms() -> None:
     assert validator.is_valid([{"name": "a", "messages": [ASK]}])
     assert validator.is_valid(one(messages=[ASK]))
     assert not validator.is_valid(one(messages=[ASK], checks={"contain": "x"}))
+
+
+def test_example_in_the_documentation_is_valid() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "evaluation.md").read_text()
+    (example,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    assert [case.name for case in parse_cases(example, "docs")] == ["capital", "remembers", "no credit left"]
