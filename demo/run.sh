@@ -61,7 +61,7 @@ step "Who called what, and what it cost: gateway-analytics on the log store's ho
 account=0
 demo/account.py "$directory/gateway_results.json" "$since" "${on_first_host[@]}" gateway-analytics || account=1
 echo
-"${on_first_host[@]}" gateway-analytics requests --since "$since" --by endpoint --by instance
+"${on_first_host[@]}" gateway-analytics requests --since "$since" --by host --by instance
 echo
 "${on_first_host[@]}" gateway-analytics costs --since "$since" --by model
 [ $account = 0 ] || { echo "demo/run.sh: the store does not hold what was called" >&2; exit 1; }
