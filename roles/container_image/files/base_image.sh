@@ -52,10 +52,9 @@ mirror() {
 bootstrap() {
   [ "$(id -u)" = 0 ] || stop "debootstrap needs root: run as root, or pull $image from a registry first"
   command -v debootstrap >/dev/null || stop "debootstrap is missing: apt-get install debootstrap, or pull $image first"
-  from=$(mirror "")
-  from=${from:-http://deb.debian.org/debian}
-  security=$(mirror -security)
-  security=${security:-http://deb.debian.org/debian-security}
+  from=${DEBIAN_MIRROR:-$(mirror "")}
+  security=${DEBIAN_SECURITY_MIRROR:-$(mirror -security)}
+  [ -n "$from" ] || stop "set DEBIAN_MIRROR to the address of a Debian mirror (and DEBIAN_SECURITY_MIRROR), or pull $image first"
   # Not in /tmp, where machines that are careful let nothing be executed.
   tree=$(mktemp -d "${TMPDIR:-/var/tmp}/base_image.XXXXXX")
   trap 'rm -rf "$tree"' EXIT
@@ -66,7 +65,7 @@ bootstrap() {
     stop "debootstrap failed; its whole log is $tree.log"
   }
   rm -f "$tree.log"
-  printf 'deb %s main\n' "$from $suite" "$from $suite-updates" "$security $suite-security" >"$tree/etc/apt/sources.list"
+  printf 'deb %s main\n' "$from $suite" "$from $suite-updates" ${security:+"$security $suite-security"} >"$tree/etc/apt/sources.list"
   # As in Debian's own slim images: no manuals and no package lists.
   mkdir -p "$tree/etc/dpkg/dpkg.cfg.d"
   cat >"$tree/etc/dpkg/dpkg.cfg.d/docker" <<'SLIM'
