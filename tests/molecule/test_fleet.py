@@ -18,8 +18,9 @@ KEY = "demo-key-for-the-emulator"
 
 
 def test_a_second_run_changes_nothing(fleet: Fleet) -> None:
-    assert "Idempotence completed successfully" in molecule("idempotence")
     assert fleet.hosts("gateway") == HOSTS
+
+    molecule("idempotence")  # raises where a task changed something
 
 
 def test_every_call_is_stored_once(fleet: Fleet) -> None:
@@ -114,7 +115,11 @@ def test_a_killed_gateway_comes_back(fleet: Fleet) -> None:
             return state.split() == ["healthy", "1"]
 
         wait_until(healthy, 60, "the killed gateway is healthy again")
-    assert Counter(answer.status for answer in meanwhile.result()) == {200: 100}
+    # A call that was sent to the dying gateway is not sent again, since it might be billed twice: 502.
+    statuses = Counter(answer.status for answer in meanwhile.result())
+    assert set(statuses) <= {200, 502}, statuses
+    assert statuses[200] >= 96, statuses  # four callers at a time
+    assert Counter(answer.status for answer in fleet.calls(50)) == {200: 50}
 
 
 def test_adding_a_host(fleet: Fleet) -> None:
