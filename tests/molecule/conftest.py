@@ -28,6 +28,7 @@ def fleet() -> Iterator[Fleet]:
         REPOSITORY / path for path in ("inventories/lab", "demo/inventory", "build/molecule_fleet")
     ]
     try:
+        molecule("destroy")  # what an interrupted run left, which create would take for its own
         molecule("create")
         molecule("converge")
         yield Fleet(*inventories)

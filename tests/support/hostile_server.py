@@ -171,6 +171,12 @@ class HostileServer:
 
     def _serve(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError), connection, connection.makefile("rb") as reader:
+            if reader.peek(1)[:1] == b"\x16":  # the handshake of a caller that thinks this is TLS
+                reader.read1()  # what is left unread at the end would reset the connection
+                connection.sendall(http(400, b"no TLS here", "text/plain"))
+                connection.shutdown(socket.SHUT_WR)
+                reader.read()
+                return
             while request := _read_request(reader):
                 self.requests.append(request)
                 answer = self._answer(request)
