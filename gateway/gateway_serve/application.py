@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from gateway_serve import log_lines, mlflow_app
 from gateway_serve.endpoints import endpoints_of
+from gateway_serve.gatekeeper import Gatekeeper
 from gateway_serve.middleware import App, CallRecorder
 from gateway_serve.request_log import RequestLog
 from gateway_serve.secret_files import SecretFileError, SecretFiles
@@ -71,7 +72,7 @@ class Application:
         self._log = RequestLog(
             self._settings.request_log, self._settings.host_name, self._settings.instance, identity
         )
-        self.app = CallRecorder(app, endpoints_of(app), self._log)
+        self.app = CallRecorder(app, endpoints_of(app), self._log, Gatekeeper())
         self.digest = digest
         # Workers share this memory for as long as nobody writes to it, and collecting garbage writes.
         gc.unfreeze()

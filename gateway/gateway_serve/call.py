@@ -58,6 +58,7 @@ class Call:
     """One call, from its first byte to its record."""
 
     __slots__ = (
+        "api_key_id",
         "attempts",
         "chosen",
         "client_address",
@@ -69,12 +70,14 @@ class Call:
         "left",
         "operation",
         "received_at",
+        "refused",
         "request_bytes",
         "request_id",
         "response_bytes",
         "started",
         "status",
         "stream",
+        "ticket",
     )
 
     def __init__(self, request_id: str, client_address: str) -> None:
@@ -82,6 +85,9 @@ class Call:
         self.client_address = client_address
         self.received_at = datetime.now(UTC)
         self.started = perf_counter()
+        self.api_key_id: str | None = None
+        self.refused: ErrorClass | None = None  # the gatekeeper did not let it in
+        self.ticket: Any = None  # the gatekeeper's own note of it
         self.endpoint: str | None = None
         self.known_endpoint = True  # False: the caller named one that is not in the configuration
         self.operation: str | None = None
@@ -128,6 +134,8 @@ class Call:
     def _error_class(self) -> ErrorClass | None:
         if self.left:
             return ErrorClass.CLIENT_DISCONNECT
+        if self.refused is not None:
+            return self.refused
         status = self.status or 500
         last = self.attempts[-1] if self.attempts else None
         failed = status >= 400 or self.failed_in_stream or not self.complete
@@ -146,6 +154,7 @@ class Call:
             "request_id": self.request_id,
             "received_at": self.received_at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
             "client_address": self.client_address,
+            "api_key_id": self.api_key_id,
             "end_user": self.end_user,
             "endpoint": self.endpoint,
             "operation": self.operation,

@@ -6,11 +6,12 @@ import json
 import logging
 import re
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, NamedTuple
 
 from gateway_serve.call import Call, current_call
 from gateway_serve.endpoints import Endpoint
+from gateway_serve.gatekeeper import Gatekeeper, Refusal
 from gateway_serve.request_log import RequestLog
 
 Message = MutableMapping[str, Any]
@@ -41,10 +42,13 @@ class _Target(NamedTuple):
 class CallRecorder:
     """ASGI middleware that gives every LLM call its request id and its records."""
 
-    def __init__(self, app: App, endpoints: Mapping[str, Endpoint], log: RequestLog) -> None:
+    def __init__(
+        self, app: App, endpoints: Mapping[str, Endpoint], log: RequestLog, gatekeeper: Gatekeeper
+    ) -> None:
         self._app = app
         self._endpoints = endpoints
         self._log = log
+        self._gatekeeper = gatekeeper
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
@@ -57,15 +61,17 @@ class CallRecorder:
         token = current_call.set(call)
         try:
             await _Connection(call, receive, send).serve(
-                self._app, scope, lambda body: self._describe(call, target, body)
+                self._app, scope, lambda body: self._admit(scope, call, target, body)
             )
         finally:
             current_call.reset(token)
-            for record in call.records():
+            records = list(call.records())
+            for record in records:
                 self._log.append(record)
+            self._gatekeeper.settle(call, records)
 
-    def _describe(self, call: Call, target: _Target, body: bytes) -> None:
-        """Learn from the request's body what the call asks for."""
+    def _admit(self, scope: Scope, call: Call, target: _Target, body: bytes) -> Refusal | None:
+        """Learn from the request's body what the call asks for, and ask whether it may."""
         call.request_bytes = len(body)
         payload = _decoded(body)
         call.stream = payload.get("stream") in (True, "true", "True", 1)
@@ -78,6 +84,10 @@ class CallRecorder:
         if endpoint is not None:
             call.endpoint = endpoint.name
             call.chosen = endpoint if endpoint.provider else None
+        refusal = None if call.left else self._gatekeeper.admit(scope, call, payload)
+        if refusal is not None:
+            call.refused = refusal.error_class
+        return refusal
 
 
 class _Connection:
@@ -90,11 +100,14 @@ class _Connection:
         self._body: bytes | None = None
         self._gone = asyncio.Event()
 
-    async def serve(self, app: App, scope: Scope, describe: Callable[[bytes], None]) -> None:
+    async def serve(self, app: App, scope: Scope, admit: Callable[[bytes], Refusal | None]) -> None:
         call = self._call
         body = await self._read_body()
-        describe(body)
+        refusal = admit(body)
         if call.left:
+            return
+        if refusal is not None:
+            await self._answer(refusal.status, refusal.body, refusal.headers)
             return
         self._body = body
         task = asyncio.current_task()
@@ -115,7 +128,7 @@ class _Connection:
                 extra={"request_id": call.request_id},
             )
             if call.status is None:
-                await self._answer_500()
+                await self._answer(500, _BROKEN)
         finally:
             watcher.cancel()
 
@@ -165,11 +178,17 @@ class _Connection:
                 call.complete = True
         await self._send(message)
 
-    async def _answer_500(self) -> None:
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(_BROKEN)).encode())]
+    async def _answer(
+        self, status: int, body: bytes, more_headers: Iterable[tuple[bytes, bytes]] = ()
+    ) -> None:
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            *more_headers,
+        ]
         with contextlib.suppress(Exception):
-            await self._count({"type": "http.response.start", "status": 500, "headers": headers})
-            await self._count({"type": "http.response.body", "body": _BROKEN})
+            await self._count({"type": "http.response.start", "status": status, "headers": headers})
+            await self._count({"type": "http.response.body", "body": body})
 
 
 def request_id(headers: Any) -> str:
