@@ -32,6 +32,10 @@ class Call(Protocol):
     def events(self, answer_id: bytes, created: bytes) -> Iterator[tuple[bytes, int]]:
         """Yield the server-sent events, each with the number of output tokens that it carries."""
 
+    def error_event(self, error: ProviderError, request_id: str, number: int) -> bytes:  # noqa: ARG002
+        """Return the event that ends a stream with an error; `number` events were sent before it."""
+        return b"data: " + error.body(self.dialect, request_id) + b"\n\n"
+
 
 def encode(value: Any) -> bytes:
     """Return compact JSON. A lone surrogate, which JSON may escape but UTF-8 cannot hold, becomes `?`."""

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from gateway_eval.emulator import directives as directive
 from gateway_eval.emulator import models, replies, tokens, tools
 from gateway_eval.emulator.answer import Answer, Usage, compose
-from gateway_eval.emulator.call import decode, encode, missing, stop_list, text_field, whole_number
+from gateway_eval.emulator.call import Call, decode, encode, missing, stop_list, text_field, whole_number
 from gateway_eval.emulator.errors import Dialect, asked_for, invalid
 
 _FINGERPRINT = "fp_emulator01"
@@ -20,7 +20,7 @@ _SAFE = {
 }
 
 
-class ChatCall:
+class ChatCall(Call):
     """One chat call, parsed and answered."""
 
     id_prefix: ClassVar[bytes] = b"chatcmpl-"

@@ -9,14 +9,14 @@ from typing import Any, ClassVar
 from gateway_eval.emulator import directives as directive
 from gateway_eval.emulator import models, replies, tokens
 from gateway_eval.emulator.answer import Answer, Usage, compose
-from gateway_eval.emulator.call import decode, encode, missing, stop_list, text_field, whole_number
+from gateway_eval.emulator.call import Call, decode, encode, missing, stop_list, text_field, whole_number
 from gateway_eval.emulator.errors import Dialect, asked_for, invalid
 
 # What the API documents for a call that names no limit.
 _DEFAULT_LIMIT = 16
 
 
-class CompletionCall:
+class CompletionCall(Call):
     """One completion call, parsed and answered."""
 
     id_prefix: ClassVar[bytes] = b"cmpl-"

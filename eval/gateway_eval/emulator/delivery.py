@@ -104,7 +104,7 @@ async def _stream(
     for number, (event, count) in enumerate(call.events(answer_id, b"%d" % time.time())):
         if fault is not None and number and entry.output_tokens >= after:
             if fault != "bad_json":
-                return await _end_early(exchange, call, entry, fault, closing)
+                return await _end_early(exchange, call, entry, number, closing)
             await exchange.write(event[: len(event) // 2] + b"\n\n", more=True)
             fault = None
             continue
@@ -119,13 +119,13 @@ async def _stream(
     return "completed" if call.directives.delivery is None else "broken"
 
 
-async def _end_early(exchange: Exchange, call: Call, entry: Entry, fault: str, closing: asyncio.Event) -> str:
-    if fault == "stall":
+async def _end_early(
+    exchange: Exchange, call: Call, entry: Entry, number: int, closing: asyncio.Event
+) -> str:
+    if call.directives.delivery == "stall":
         await _wait_for_caller(exchange, closing)
-    elif fault == "stream_error":
-        document = _midway_error().body(call.dialect, entry.request_id)
-        name = b"event: error\n" if call.dialect == "anthropic" else b""
-        await exchange.write(name + b"data: " + document + b"\n\n", more=False)
+    elif call.directives.delivery == "stream_error":
+        await exchange.write(call.error_event(_midway_error(), entry.request_id, number), more=False)
     return "broken"
 
 

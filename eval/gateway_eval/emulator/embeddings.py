@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from gateway_eval.emulator import directives as directive
 from gateway_eval.emulator import models, tokens
 from gateway_eval.emulator.answer import Usage
-from gateway_eval.emulator.call import decode, encode, missing, text_field, whole_number
+from gateway_eval.emulator.call import Call, decode, encode, missing, text_field, whole_number
 from gateway_eval.emulator.errors import Dialect, asked_for, invalid
 
 _MOST_INPUTS = 2048
@@ -24,7 +24,7 @@ _MOST_WORDS = 128
 _WORD = re.compile(r"\w+")
 
 
-class EmbeddingCall:
+class EmbeddingCall(Call):
     """One embedding call, parsed and answered."""
 
     id_prefix: ClassVar[bytes] = b"emb-"

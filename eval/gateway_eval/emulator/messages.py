@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 from gateway_eval.emulator import directives as directive
 from gateway_eval.emulator import models, replies, tokens, tools
 from gateway_eval.emulator.answer import Answer, Usage, compose
-from gateway_eval.emulator.call import decode, encode, stop_list
-from gateway_eval.emulator.errors import Dialect, asked_for, invalid
+from gateway_eval.emulator.call import Call, decode, encode, stop_list
+from gateway_eval.emulator.errors import Dialect, ProviderError, asked_for, invalid
 
 _STOP_REASONS = {
     "stop": "end_turn",
@@ -24,7 +24,7 @@ _THOUGHT = "The caller asks me something; I look it up in memory."
 _TOOL_ID = "toolu_emulator000000000001"
 
 
-class MessagesCall:
+class MessagesCall(Call):
     """One message call, parsed and answered."""
 
     id_prefix: ClassVar[bytes] = b"msg_"
@@ -68,6 +68,10 @@ class MessagesCall:
         """Yield message_start, the blocks token by token, message_delta with the usage, and message_stop."""
         yield self._message_start(answer_id), 0
         yield from self._chunks
+
+    def error_event(self, error: ProviderError, request_id: str, number: int) -> bytes:
+        """Return the event that ends a stream with an error."""
+        return b"event: error\n" + super().error_event(error, request_id, number)
 
     def _frame(self) -> dict[str, Any]:
         return {"type": "message", "role": "assistant", "model": self._served}

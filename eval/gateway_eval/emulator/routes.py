@@ -10,6 +10,7 @@ from gateway_eval.emulator.completions import CompletionCall
 from gateway_eval.emulator.embeddings import EmbeddingCall
 from gateway_eval.emulator.errors import Dialect
 from gateway_eval.emulator.messages import MessagesCall
+from gateway_eval.emulator.responses import ResponsesCall
 
 Parser = Callable[[bytes, Dialect, str | None, str | None], Call]
 
@@ -27,6 +28,7 @@ _OPENAI: dict[str, Parser] = {
     "chat/completions": ChatCall,
     "completions": CompletionCall,
     "embeddings": EmbeddingCall,
+    "responses": ResponsesCall,
 }
 
 # Clients differ in whether their base URL ends in /v1, so both are served.
@@ -38,6 +40,9 @@ _FIXED: dict[str, Route] = {
         "messages": Route(MessagesCall, "anthropic"),
     }.items()
 }
+# Azure's paths without a deployment: the body names the model, as at OpenAI.
+_FIXED |= {f"/openai/v1/{name}": Route(parse, "azure") for name, parse in _OPENAI.items()}
+_FIXED["/openai/responses"] = Route(ResponsesCall, "azure")
 
 COUNT_TOKENS = ("/messages/count_tokens", "/v1/messages/count_tokens")
 
