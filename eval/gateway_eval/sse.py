@@ -6,33 +6,48 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 from collections.abc import Iterable, Iterator
 
 
-def events(chunks: Iterable[bytes]) -> Iterator[str]:
-    """Yield the data of each event, from bytes that may be cut anywhere.
+class EventFeed:
+    """Takes the bytes of a stream, cut anywhere, and gives the data of each event when it is complete.
 
-    Lines may end in LF or CRLF. Fields other than `data` and comments are passed over. The last event counts
-    even without the blank line behind it, which some servers omit; its reader sees whether it is whole.
+    Lines may end in LF or CRLF. Fields other than `data` and comments are passed over.
     """
-    data: list[str] = []
-    for line in _lines(chunks):
-        if not line:
-            if data:
-                yield "\n".join(data)
-                data = []
-        elif line.startswith("data:"):
-            data.append(line[5:].removeprefix(" "))
-    if data:
-        yield "\n".join(data)
+
+    def __init__(self) -> None:
+        self._pending = bytearray()
+        self._searched = 0
+        self._data: list[str] = []
+
+    def take(self, chunk: bytes) -> Iterator[str]:
+        """Yield the events that these bytes complete."""
+        self._pending += chunk
+        while (end := self._pending.find(b"\n", self._searched)) >= 0:
+            line = self._pending[:end].decode("utf-8", "replace").removesuffix("\r")
+            del self._pending[: end + 1]
+            self._searched = 0
+            yield from self._line(line)
+        self._searched = len(self._pending)
+
+    def end(self) -> Iterator[str]:
+        """Yield the last event without the blank line behind it, which some servers omit.
+
+        Its reader sees whether it is whole.
+        """
+        if self._pending:
+            yield from self._line(self._pending.decode("utf-8", "replace").removesuffix("\r"))
+            self._pending.clear()
+        yield from self._line("")
+
+    def _line(self, line: str) -> Iterator[str]:
+        if line.startswith("data:"):
+            self._data.append(line[5:].removeprefix(" "))
+        elif not line and self._data:
+            yield "\n".join(self._data)
+            self._data = []
 
 
-def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
-    pending = bytearray()
-    searched = 0
+def events(chunks: Iterable[bytes]) -> Iterator[str]:
+    """Yield the data of each event, from bytes that may be cut anywhere."""
+    feed = EventFeed()
     for chunk in chunks:
-        pending += chunk
-        while (end := pending.find(b"\n", searched)) >= 0:
-            yield pending[:end].decode("utf-8", "replace").removesuffix("\r")
-            del pending[: end + 1]
-            searched = 0
-        searched = len(pending)
-    if pending:
-        yield pending.decode("utf-8", "replace").removesuffix("\r")
+        yield from feed.take(chunk)
+    yield from feed.end()
