@@ -35,6 +35,10 @@ demo-fleet: venv  ## show it on three test hosts, with Fluent Bit between them
 demo-remove: venv  ## remove what the demos made
 	demo/remove.sh
 
+bench-gateway: venv  ## compare with stock MLflow, Portkey and LiteLLM
+	tests/support/install_packages.sh wrk openssl
+	python -m bench.gateway $(BENCH)
+
 lint: venv  ## every static check
 	ruff format --check . && ruff check .
 	mypy
@@ -48,5 +52,6 @@ requirements:  ## pin pyproject.toml's dependencies again, with hashes
 	$(COMPILE) --extra analytics --extra eval -o requirements/tools.txt
 	$(COMPILE) --extra deploy --extra analytics --extra eval -o requirements/deploy.txt
 	$(COMPILE) --all-extras requirements/build.in -o requirements/dev.txt
+	$(subst pyproject.toml,bench/pinned/litellm.in,$(COMPILE)) -o bench/pinned/litellm.txt
 
-.PHONY: help venv test demo demo-fleet demo-remove lint requirements
+.PHONY: help venv test demo demo-fleet demo-remove bench-gateway lint requirements
