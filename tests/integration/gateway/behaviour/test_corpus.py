@@ -1,0 +1,138 @@
+"""A corpus of requests gets MLflow's own answers from this gateway too, but for the differences that docs list."""
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+import pytest
+import requests
+import yaml
+
+from support.gateway import Gateway, openai_endpoint
+
+CORPUS = yaml.safe_load(Path(__file__).with_name("corpus.yml").read_text())
+PAGE = Path(__file__).parents[4] / "docs" / "gateway.md"
+
+# What differs between any two calls.
+_CHANGING_KEYS = {"id", "created"}
+_CHANGING_TEXT = re.compile(r"emulator0[0-9a-f]+")
+
+
+class Answer(NamedTuple):
+    """What a caller sees; `body` is decoded where it is JSON, or a list of decoded events."""
+
+    status: int
+    kind: str
+    body: Any
+    whole: bool = True
+
+
+def request_of(case: dict[str, Any]) -> tuple[str, str, bytes | None, dict[str, str]]:
+    """Return method, path, body and headers of a case."""
+    method, path = case.get("method", "POST"), case.get("path", "/v1/chat/completions")
+    kind = case.get("type", "application/json")
+    headers = {"content-type": kind} if kind else {}
+    if method == "GET":
+        return method, path, None, {}
+    if "raw_hex" in case:
+        return method, path, bytes.fromhex(case["raw_hex"]), headers
+    if "raw" in case:
+        text = case["raw"]
+    elif "whole" in case:
+        text = json.dumps(case["whole"])
+    else:
+        body: dict[str, Any] = {"model": case.get("model", "chat")} if path.startswith("/v1/") else {}
+        if "ask" in case:
+            body["messages"] = [{"role": "user", "content": case["ask"]}]
+        body |= case.get("body", {})
+        text = json.dumps({name: value for name, value in body.items() if value is not None})
+    return method, path, text.replace("FILLER", "A" * case.get("filler", 0)).encode(), headers
+
+
+def ask(base: str, case: dict[str, Any]) -> Answer:
+    """Send a case and return the answer without what changes from call to call."""
+    method, path, body, headers = request_of(case)
+    with requests.request(
+        method, base + path, data=body, headers=headers, timeout=60, stream=True, allow_redirects=False
+    ) as found:
+        content, whole = b"", True
+        try:
+            for part in found.iter_content(None):
+                content += part
+        except requests.RequestException:
+            whole = False
+        kind = found.headers.get("content-type", "").split(";")[0]
+        return Answer(found.status_code, kind, decoded(kind, content), whole)
+
+
+def decoded(kind: str, content: bytes) -> Any:
+    """Return JSON or events decoded, and without ids and times."""
+    text = content.decode("utf-8", "replace")
+    if kind == "text/event-stream":
+        lines = [line.removeprefix("data:").strip() for line in text.splitlines() if line.strip()]
+        return [steady(json.loads(line)) if line.startswith("{") else line for line in lines]
+    if kind == "application/json" and text:
+        return steady(json.loads(text))
+    return text
+
+
+def steady(value: Any) -> Any:
+    """Blank out ids and times."""
+    if isinstance(value, dict):
+        return {key: "" if key in _CHANGING_KEYS else steady(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [steady(inner) for inner in value]
+    return _CHANGING_TEXT.sub("", value) if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize("case", CORPUS, ids=[case["name"] for case in CORPUS])
+def test_the_answer_is_mlflows_or_the_difference_is_listed(
+    gateway: Gateway, stock: str, case: dict[str, Any]
+) -> None:
+    theirs, ours = ask(stock, case), ask(gateway.url, case)
+    if "differs" not in case:
+        assert ours == theirs
+        return
+    assert (ours.status, theirs.status) == (case["here"], case["mlflow"])
+    assert ours != theirs
+    assert ours.whole
+
+
+def test_the_corpus_is_large_and_its_differences_are_documented(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    names = Counter(case["name"] for case in CORPUS)
+    assert [name for name, times in names.items() if times > 1] == []
+    listed = [case for case in CORPUS if "differs" in case]
+    section = PAGE.read_text().split("## What differs from MLflow")[1].split("\n## ")[0]
+    rows = {line.split(" | ")[0].removeprefix("| ") for line in section.splitlines() if line.startswith("| ")}
+    assert {case["differs"] for case in listed} <= rows
+    assert len(CORPUS) >= 80
+    with capsys.disabled():
+        click.echo(
+            f"\n{len(CORPUS)} cases: {len(CORPUS) - len(listed)} equal to MLflow, {len(listed)} listed"
+        )
+
+
+def test_the_routes_for_calls_are_those_of_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new route for calls in a later MLflow would go unrecorded: then this fails."""
+    from mlflow.gateway.app import create_app_from_config
+    from mlflow.gateway.config import GatewayConfig
+
+    monkeypatch.setenv("MLFLOW_GATEWAY_RESOLVE_API_KEY_FROM_ENV", "true")
+    monkeypatch.setenv("PROVIDER_KEY", "k")
+    one = {"endpoints": [openai_endpoint("chat", "http://127.0.0.1:9/v1")]}
+    app = create_app_from_config(GatewayConfig(**one))
+    posts = {route.path for route in app.routes if "POST" in (getattr(route, "methods", None) or ())}
+    assert posts == {
+        "/gateway/chat/invocations",
+        "/endpoints/chat/invocations",
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/embeddings",
+        "/api/2.0/endpoints/limits/",
+        "/api/2.0/gateway/limits/",
+    }
