@@ -2,31 +2,19 @@
 
 import sys
 import traceback
-from importlib import import_module
 
 import click
 
+from gateway_analytics.commands.lazy_group import LazyGroup
 from gateway_contracts.exit_codes import ExitCode
 
 _COMMANDS = ("costs", "requests", "prices", "schema")
 
 
-class _Commands(click.Group):
-    """Commands that are loaded when they are named."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- given by click
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in _COMMANDS:
-            return None
-        command: click.Command = import_module(f"gateway_analytics.commands.{cmd_name}").command
-        command.name = cmd_name
-        return command
-
-
 @click.group(
-    cls=_Commands,
+    cls=LazyGroup,
+    package="gateway_analytics.commands",
+    names=_COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Example: gateway-analytics costs --by model --store /srv/store",
 )

@@ -1,8 +1,9 @@
 """Token sums turned into money, exactly."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,16 @@ _UNBILLED = """coalesce(
                  OR (error_class = 'network' AND http_status IS NULL)), false)"""
 
 
+# What a cost rests on, surest first: the provider's own figure, its token counts, what was seen of a stream.
+EVIDENCE = ("provider_stated_usd", "computed_usd", "partial_usd")
+_EVIDENCE_OF = {"stated": EVIDENCE[0], "computed": EVIDENCE[1], "partial": EVIDENCE[2]}
+_IN_WORDS = {
+    "provider_stated_usd": "stated by providers",
+    "computed_usd": "computed from their token counts",
+    "partial_usd": "computed from what was seen of streams that were cut",
+}
+
+
 @dataclass
 class Cost:
     """What a group of calls used and cost; None is unknown."""
@@ -54,9 +65,9 @@ class Cost:
     input_tokens: int | None = None
     cached_input_tokens: int | None = None
     output_tokens: int | None = None
-    spent_usd: Decimal | None = None
     unpriced_requests: int = 0
     priced_requests: int = 0
+    spent: dict[str, Decimal] = field(default_factory=dict)  # by evidence
 
     def add(self, row: Mapping[str, Any], cost: Decimal | None) -> None:
         """Add records that share one price, or have none."""
@@ -70,13 +81,20 @@ class Cost:
         else:
             self.priced_requests += int(row["requests"])
             if row["basis"] != "unbilled":
+                evidence = _EVIDENCE_OF[row["basis"]]
                 with localcontext(EXACT):
-                    self.spent_usd = (self.spent_usd or Decimal(0)) + cost
+                    self.spent[evidence] = self.spent.get(evidence, Decimal(0)) + cost
+
+    @property
+    def spent_usd(self) -> Decimal | None:
+        """The sum over all evidence; None where nothing was priced."""
+        with localcontext(EXACT):
+            return sum(self.spent.values(), Decimal(0)) if self.spent else None
 
     @property
     def cost_usd(self) -> Decimal | None:
         """The cost of what has a price; None where only calls without one may have cost anything."""
-        return Decimal(0) if self.spent_usd is None and not self.unpriced_requests else self.spent_usd
+        return Decimal(0) if not self.spent and not self.unpriced_requests else self.spent_usd
 
     @property
     def cost_per_request_usd(self) -> Decimal | None:
@@ -96,6 +114,7 @@ class Cost:
             "cost_usd": self.cost_usd,
             "cost_per_request_usd": self.cost_per_request_usd,
             "unpriced_requests": self.unpriced_requests,
+            **{name: self.spent.get(name) for name in EVIDENCE},
         }
 
 
@@ -105,57 +124,124 @@ class Costs:
 
     groups: dict[tuple[Any, ...], Cost]
     total: Cost
-    warnings: list[str]
+    unpriced: Counter[tuple[str, str]]  # attempts by model and reason
+
+    @property
+    def warnings(self) -> list[str]:
+        """What could not be priced, and why, most frequent first."""
+        return [
+            f"{plural(count, 'unpriced request')} of {model}: {reason}"
+            for (model, reason), count in sorted(self.unpriced.items(), key=lambda item: (-item[1], item[0]))
+        ]
+
+    @property
+    def sentence(self) -> str | None:
+        """The total with what it rests on, where it rests on more than tokens and prices."""
+        if self.total.cost_usd is None or (not self.unpriced and set(self.total.spent) <= {"computed_usd"}):
+            return None
+        parts = [f"{dollars(self.total.spent[e])} {_IN_WORDS[e]}" for e in EVIDENCE if e in self.total.spent]
+        text = dollars(self.total.cost_usd) + (f": {', '.join(parts)}" if parts else "")
+        models = Counter[str]()
+        for (model, _), count in self.unpriced.items():
+            models[model] += count
+        named = [f"{plural(count, 'unpriced request')} of {model}" for model, count in models.most_common(3)]
+        if len(models) > len(named):
+            named.append(f"{plural(sum(models.values()) - sum(c for _, c in models.most_common(3)), 'more')}")
+        return text + (f"; plus {', '.join(named)}" if named else "") + "."
 
 
-def load_book(path: Path | None) -> PriceBook:
-    """The price book of that file, or the shipped one. Raises UsageProblem."""
+def dollars(amount: Decimal) -> str:
+    """An amount in a sentence: cents from a dollar on, millionths below."""
+    return f"${amount:,.2f}" if abs(amount) >= 1 or not amount else f"${amount:,.6f}"
+
+
+def unused_evidence(priced: Costs) -> frozenset[str]:
+    """The evidence that a table need not show: none of it where everything is computed from token counts."""
+    used = set(priced.total.spent)
+    return frozenset(EVIDENCE) - (used if used - {"computed_usd"} else set())
+
+
+def load_book(path: Path | None, as_of: datetime | None = None) -> PriceBook:
+    """The price book of that file, or the shipped one, with what it knew on a day. Raises UsageProblem."""
     try:
-        return PriceBook.load(path)
+        book = PriceBook.load(path)
+        return book.as_of(as_of.date()) if as_of else book
     except PriceBookError as error:
         raise UsageProblem(f"--prices: {error}") from None
 
 
-def costs(records: Records, book: PriceBook, by: Sequence[str]) -> Costs:
-    """Price every record of the view, grouped."""
+def costs(
+    records: Records,
+    book: PriceBook,
+    by: Sequence[str],
+    *,
+    extra: Mapping[str, str] | None = None,
+    condition: str = "true",
+) -> Costs:
+    """Price every record of the view that meets the condition, grouped.
+
+    Groups are the values of `by` and then of `extra`, which maps names to SQL over a record.
+    """
+    names = (*by, *(extra or {}))
+    answer = Costs({}, Cost(), Counter())
+    for row, rating in rated(records, book, by, extra=extra, condition=condition):
+        answer.groups.setdefault(tuple(row[name] for name in names), Cost()).add(row, rating.cost)
+        answer.total.add(row, rating.cost)
+        if rating.unpriced is not None:
+            answer.unpriced[_model(row), rating.unpriced] += int(row["records"])
+    if not answer.groups:
+        answer.total = Cost(input_tokens=0, cached_input_tokens=0, output_tokens=0)
+    return answer
+
+
+def rated(
+    records: Records,
+    book: PriceBook,
+    by: Sequence[str],
+    *,
+    extra: Mapping[str, str] | None = None,
+    condition: str = "true",
+) -> Iterator[tuple[dict[str, Any], Rating]]:
+    """Sums of records that share a group and a price, each with that price applied."""
+    for row in token_sums(records, [book], by, extra=extra, condition=condition):
+        yield row, rate(book, row)
+
+
+def token_sums(
+    records: Records,
+    books: Sequence[PriceBook],
+    by: Sequence[str],
+    *,
+    extra: Mapping[str, str] | None = None,
+    condition: str = "true",
+) -> list[dict[str, Any]]:
+    """Sums of records that share a group and, in each of these books, a price."""
     execute = records.connection.execute
     execute("SET VARIABLE never_billed = CAST($classes AS VARCHAR[])", {"classes": sorted(NEVER_BILLED)})
     execute(
         "SET VARIABLE first_days = CAST($days AS DATE[])",
-        {"days": [day.isoformat() for day in book.first_days]},
+        {"days": sorted({day.isoformat() for book in books for day in book.first_days})},
     )
-    bracket = " + ".join(
-        f"CAST(coalesce(input_tokens > {bound}, false) AS TINYINT)" for bound in book.long_context_bounds
-    )
-    rows = records.rows(
+    bounds = sorted({bound for book in books for bound in book.long_context_bounds})
+    bracket = " + ".join(f"CAST(coalesce(input_tokens > {bound}, false) AS TINYINT)" for bound in bounds)
+    columns = "".join(f'{expression} AS "{name}", ' for name, expression in (extra or {}).items())
+    return records.rows(
         sql(
             "costs",
-            by=selected(by),
-            by_columns="".join(f"{name}, " for name in quoted(by)),
+            by=selected(by) + columns,
+            by_columns="".join(f"{name}, " for name in quoted((*by, *(extra or {})))),
+            source="records",
+            condition=condition,
             long_context_bracket=bracket or "0",
             contradictory=_CONTRADICTORY,
             stated_readable=_STATED_READABLE,
             unbilled=_UNBILLED,
         )
     )
-    answer = Costs({}, Cost(), [])
-    unpriced: Counter[tuple[str, str]] = Counter()
-    for row in rows:
-        rating = _rate(book, row)
-        answer.groups.setdefault(tuple(row[name] for name in by), Cost()).add(row, rating.cost)
-        answer.total.add(row, rating.cost)
-        if rating.unpriced is not None:
-            unpriced[_model(row), rating.unpriced] += int(row["records"])
-    if not rows:
-        answer.total = Cost(input_tokens=0, cached_input_tokens=0, output_tokens=0)
-    answer.warnings = [
-        f"{plural(count, 'unpriced request')} of {model}: {reason}"
-        for (model, reason), count in sorted(unpriced.items(), key=lambda item: (-item[1], item[0]))
-    ]
-    return answer
 
 
-def _rate(book: PriceBook, row: Mapping[str, Any]) -> Rating:
+def rate(book: PriceBook, row: Mapping[str, Any]) -> Rating:
+    """The cost of a sum of records, or why it has none."""
     match row["basis"]:
         case "unbilled":
             return Rating(Decimal(0))

@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ Command = Callable[..., None]
 
 @dataclass(frozen=True)
 class Query:
-    """What a read command was asked for; exactly one of `store` and `results` is set."""
+    """What a read command was asked for; of `store` and `results` one is set where it needs calls."""
 
     store: Path | None
     results: Path | None
     prices: Path | None
+    as_of: datetime | None
     since: str | None
     until: str | None
     last: str | None
@@ -62,6 +64,16 @@ def prices_option(command: Command) -> Command:
     return _path("--prices", "FILE", "Price book to use in place of the shipped one.")(command)
 
 
+def as_of_option(command: Command) -> Command:
+    """Add --as-of."""
+    return click.option(
+        "--as-of",
+        metavar="DATE",
+        type=click.DateTime(["%Y-%m-%d"]),
+        help="Use only the prices that the book knew on that day (UTC).",
+    )(command)
+
+
 def output_options(command: Command) -> Command:
     """Add --format and -o."""
     command = _path("-o", "FILE", "Write to this file; its suffix chooses the format.", default=None)(command)
@@ -75,10 +87,13 @@ def chosen_format(form: str | None, output: Path | None) -> str:
     return form or SUFFIXES.get(output.suffix.lower() if output else "", "table")
 
 
-def query_options(command: Callable[..., None]) -> Command:
+def query_options(command: Command | None = None, *, store_required: bool = True) -> Callable[..., Any]:
     """Give a command the options of all read commands, as one `query`."""
+    if command is None:
+        return functools.partial(query_options, store_required=store_required)
+    inner = command
 
-    @functools.wraps(command)
+    @functools.wraps(inner)
     def wrapped(**values: Any) -> None:
         store, results = values.pop("store"), values.pop("results")
         context = click.get_current_context()
@@ -86,7 +101,7 @@ def query_options(command: Callable[..., None]) -> Command:
             if context.get_parameter_source("store") is click.core.ParameterSource.COMMANDLINE:
                 raise UsageProblem("--store and --results exclude each other. Use one of them.")
             store = None
-        elif store is None:
+        elif store is None and store_required:
             raise UsageProblem(
                 "nothing to read. Give --store DIR, or set GATEWAY_ANALYTICS_STORE; or give --results FILE."
             )
@@ -99,10 +114,11 @@ def query_options(command: Callable[..., None]) -> Command:
             output=output,
             by=tuple(dict.fromkeys(values.pop("by"))),
             **{
-                name: values.pop(name) for name in ("prices", "since", "until", "last", "tz", "limit", "sort")
+                name: values.pop(name)
+                for name in ("prices", "as_of", "since", "until", "last", "tz", "limit", "sort")
             },
         )
-        command(query=query, **values)
+        inner(query=query, **values)
 
     options: tuple[Callable[[Command], Command], ...] = (
         _path(
@@ -113,6 +129,7 @@ def query_options(command: Callable[..., None]) -> Command:
         ),
         _path("--results", "FILE", "Read the results file of a gateway-eval run in place of a store."),
         prices_option,
+        as_of_option,
         click.option(
             "--since",
             metavar="WHEN",

@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
@@ -79,6 +80,8 @@ def _csv(report: Report, file: IO[str]) -> None:
 
 
 def _markdown(report: Report, file: IO[str]) -> None:
+    report = replace(report, columns=_shown_columns(report))
+
     def line(cells: Iterable[str]) -> None:
         file.write(f"| {' | '.join(cells)} |\n")
 
@@ -96,6 +99,7 @@ def _table(report: Report, file: IO[str]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    report = replace(report, columns=_shown_columns(report))
     # Off a terminal nothing is cut to fit one.
     width = None if file.isatty() else 100_000
     console = Console(file=file, width=width, highlight=False, markup=False, emoji=False)
@@ -117,6 +121,10 @@ def _table(report: Report, file: IO[str]) -> None:
         console.print(table)
     lines = [line.rstrip() for line in capture.get().splitlines()]
     file.write("".join(line + "\n" for line in lines if line))
+
+
+def _shown_columns(report: Report) -> list[Column]:
+    return [column for column in report.columns if column.name not in report.hidden]
 
 
 FORMATS: Mapping[str, Callable[[Report, IO[str]], None]] = {

@@ -34,6 +34,7 @@ class Report:
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # for people only
     total_row: bool = True  # whether the totals say more than the rows do
+    hidden: frozenset[str] = frozenset()  # columns that tables for people leave out
 
     def arrange(self, orders: Sequence[str], limit: int | None) -> None:
         """Put the rows in order, the first order first, and keep the first so many.

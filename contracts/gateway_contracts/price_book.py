@@ -119,6 +119,7 @@ class Price:
     rates: Rates
     aliases: tuple[str, ...] = ()
     learned_at: date | None = None
+    source: str | None = None  # where a price that is not the user's own comes from
     service_tiers: Mapping[str, Rates] = field(default_factory=dict)
     long_context: LongContext | None = None
 
@@ -126,6 +127,11 @@ class Price:
     def names(self) -> tuple[str, ...]:
         """Every name that this entry prices."""
         return (self.model, *self.aliases)
+
+    @property
+    def known_from(self) -> date:
+        """The UTC date from which the book knew this price; unless it says otherwise, `valid_from`."""
+        return self.learned_at or self.valid_from
 
     def rates_for(self, service_tier: str | None, input_tokens: int | None) -> Rates | Unpriced:
         """The prices of a call in this tier with this many input tokens, or why there are none.
@@ -160,9 +166,7 @@ class PriceBook:
         """Take entries already checked; `PriceBook.load` reads and checks a file."""
         self.prices = tuple(prices)
         self._by_name: dict[tuple[str, str], list[Price]] = {}
-        for price in sorted(
-            self.prices, key=lambda p: (p.valid_from, p.learned_at or date.min), reverse=True
-        ):
+        for price in sorted(self.prices, key=lambda p: (p.valid_from, p.known_from), reverse=True):
             for name in price.names:
                 self._by_name.setdefault((price.provider, name), []).append(price)
 
@@ -172,6 +176,10 @@ class PriceBook:
         from gateway_contracts.price_book_file import read_prices
 
         return cls(read_prices(path or SHIPPED))
+
+    def as_of(self, day: date) -> "PriceBook":
+        """This book with only what it knew at the end of that UTC date."""
+        return PriceBook(price for price in self.prices if price.known_from <= day)
 
     def find(self, provider: str | None, model: str | None, when: date) -> Price | None:
         """The entry in force on a UTC date for exactly this provider and name or alias."""

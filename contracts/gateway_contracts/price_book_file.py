@@ -19,6 +19,7 @@ _FIELDS = (
     "aliases",
     "valid_from",
     "learned_at",
+    "source",
     "usd_per_million",
     "service_tiers",
     "long_context",
@@ -154,12 +155,12 @@ def _book(reader: _Reader, root: yaml.Node | None) -> Iterator[Price]:
             book["schema_version"],
             f"schema_version {version!r} is not known here. This program reads {SCHEMA_VERSION}.",
         )
-    seen: dict[tuple[str, str, date, date | None], int] = {}
+    seen: dict[tuple[str, str, date, date], int] = {}
     for number, node in enumerate(reader.sequence(book["prices"], "prices"), start=1):
         reader.entry = f"entry {number}: "
         price = _price(reader, node)
         for name in price.names:
-            key = (price.provider, name, price.valid_from, price.learned_at)
+            key = (price.provider, name, price.valid_from, price.known_from)
             if key in seen:
                 other = "itself" if seen[key] == number else f"entry {seen[key]}"
                 raise reader.error(
@@ -184,6 +185,7 @@ def _price(reader: _Reader, node: yaml.Node) -> Price:
         aliases=tuple(reader.text(alias, "aliases") for alias in aliases),
         valid_from=reader.day(fields["valid_from"], "valid_from"),
         learned_at=reader.day(fields["learned_at"], "learned_at") if "learned_at" in fields else None,
+        source=reader.text(fields["source"], "source") if "source" in fields else None,
         rates=reader.rates(fields["usd_per_million"], "usd_per_million"),
         service_tiers={name: reader.rates(tier, f"service_tiers.{name}") for name, tier in tiers.items()},
         long_context=reader.long_context(fields["long_context"]) if "long_context" in fields else None,

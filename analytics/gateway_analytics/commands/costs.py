@@ -2,6 +2,7 @@
 
 import click
 
+from gateway_analytics.costing import EVIDENCE, costs, load_book, unused_evidence
 from gateway_analytics.grouping import TIME_DIMENSIONS, columns
 from gateway_analytics.options import Query, query_options
 from gateway_analytics.records import Records, ask
@@ -17,6 +18,7 @@ _COLUMNS = (
     Column("cost_usd", "usd", missing="unpriced"),
     Column("cost_per_request_usd", "usd"),
     Column("unpriced_requests", "int"),
+    *(Column(name, "usd") for name in EVIDENCE),
 )
 
 
@@ -28,10 +30,9 @@ def command(query: Query) -> None:
     Requests are calls; tokens and cost are those of every attempt. What the price book cannot price is
     counted in unpriced_requests and named on standard error; it is never taken for free.
     """
-    from gateway_analytics.costing import costs, load_book
     from gateway_analytics.output import write
 
-    book = load_book(query.prices)
+    book = load_book(query.prices, query.as_of)
 
     def answer(records: Records) -> Report:
         priced = costs(records, book, query.by)
@@ -44,8 +45,9 @@ def command(query: Query) -> None:
             rows,
             total,
             records.warnings + priced.warnings,
-            records.notes,
+            records.notes + ([priced.sentence] if priced.sentence else []),
             total_row=bool(query.by),
+            hidden=unused_evidence(priced),
         )
         report.arrange(orders(query), query.limit)
         return report

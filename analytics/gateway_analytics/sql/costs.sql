@@ -6,6 +6,7 @@ WITH daily AS (
         CASE WHEN provider_cost_usd IS NOT NULL
                  THEN CASE WHEN {stated_readable} THEN 'stated' ELSE 'unreadable' END
              WHEN {unbilled} THEN 'unbilled'
+             WHEN usage_source = 'partial' THEN 'partial'
              ELSE 'computed' END AS basis,
         provider, response_model, request_model, service_tier,
         CAST(timezone('UTC', received_at) AS DATE) AS utc_day,
@@ -28,7 +29,8 @@ WITH daily AS (
         sum(input_audio_tokens) AS input_audio_tokens,
         sum(output_audio_tokens) AS output_audio_tokens,
         sum(CASE WHEN {stated_readable} THEN CAST(provider_cost_usd AS DECIMAL(38, 18)) END) AS stated_usd
-    FROM records
+    FROM {source}
+    WHERE {condition}
     GROUP BY ALL
 )
 SELECT

@@ -89,7 +89,12 @@ def test_what_has_no_price_is_counted_named_and_never_free(store: Store) -> None
         f"1 unpriced request of {GPT_4O}: the price book has no price for its audio tokens",
         f"1 unpriced request of {GPT_4O} (turbo): the price book has no price for its service tier",
     ]
-    assert [f"warning: {warning}" for warning in answer["warnings"]] == result.stderr.splitlines()
+    summary, *warnings = result.stderr.splitlines()
+    assert [f"warning: {warning}" for warning in answer["warnings"]] == warnings
+    assert summary == (
+        f"$0.003500: $0.003500 computed from their token counts; plus 3 unpriced requests of {GPT_4O},"
+        f" 2 unpriced requests of openai home-made, 1 unpriced request of {GPT_4O} (turbo)."
+    )
     home_made = next(line for line in result.stdout.splitlines() if "home-made" in line)
     assert "unpriced" in home_made
     assert "0.00" not in home_made
@@ -213,3 +218,25 @@ def test_sorting_and_limit_keep_the_totals(store: Store) -> None:
     result = run(store, "costs", "--by", "model", "--sort", "cost")
     assert result.exit_code == 2
     assert "Did you mean 'cost_usd'?" in result.stderr
+
+
+def test_a_total_says_what_it_rests_on(store: Store) -> None:
+    store.append(
+        [
+            record(1),
+            record(2, provider_cost_usd="400"),
+            record(3, usage_source="partial", http_status=499, error_class="client_disconnect"),
+            record(4, request_model="home-made", response_model=None),
+        ]
+    )
+    totals = ask(store, "costs")["totals"]
+    assert [totals[name] for name in ("cost_usd", "provider_stated_usd", "computed_usd", "partial_usd")] == [
+        "400.007",
+        "400.00",
+        "0.0035",
+        "0.0035",
+    ]
+    assert run(store, "costs").stderr.splitlines()[0] == (
+        "$400.01: $400.00 stated by providers, $0.003500 computed from their token counts, $0.003500"
+        " computed from what was seen of streams that were cut; plus 1 unpriced request of openai home-made."
+    )
