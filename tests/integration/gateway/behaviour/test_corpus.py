@@ -1,4 +1,4 @@
-"""A corpus of requests gets MLflow's own answers from this gateway too, but for the differences that docs list."""
+"""A corpus of requests gets MLflow's own answers from this gateway, but for differences that docs list."""
 
 import json
 import re
