@@ -1,7 +1,7 @@
 """One chat call: what is sent, and what its answer, whole or streamed, says."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -27,10 +27,15 @@ class TokenUsage:
 
 @dataclass
 class ChatOutcome:
-    """What is known of a call when it has ended, however it ended. Times in milliseconds; None is unknown."""
+    """What is known of a call when it has ended, however it ended. Times in milliseconds; None is unknown.
+
+    Header names are in lower case. `operation` is None for a call that is none of a model's.
+    """
 
     stream: bool
+    operation: str | None = "chat"
     http_status: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
     request_id: str | None = None
     response_model: str | None = None
     service_tier: str | None = None
@@ -42,6 +47,13 @@ class ChatOutcome:
     time_to_first_token_ms: float | None = None
     failure: Failure | None = None
     _parts: list[str] = field(default_factory=list, repr=False)
+    _on_text: Callable[[str], None] | None = field(default=None, repr=False)
+
+    def add_text(self, text: str) -> None:
+        """Take a piece of the answer's text."""
+        self._parts.append(text)
+        if self._on_text is not None:
+            self._on_text(text)
 
 
 def chat(
@@ -52,8 +64,12 @@ def chat(
     *,
     stream: bool = False,
     parameters: dict[str, Any] | None = None,
+    on_text: Callable[[str], None] | None = None,
 ) -> ChatOutcome:
-    """Make one chat call, once. A failure is part of the outcome; nothing is raised for it."""
+    """Make one chat call, once. A failure is part of the outcome; nothing is raised for it.
+
+    `on_text` is given each piece of the answer's text as it arrives.
+    """
     body: dict[str, Any] = {**(parameters or {}), "messages": messages}
     if stream:
         body["stream"] = True
@@ -62,11 +78,10 @@ def chat(
         if stream:  # MLflow asks its providers by itself, and would hand this on to those that refuse it
             body.setdefault("stream_options", {"include_usage": True})
     outcome = ChatOutcome(stream)
+    outcome._on_text = on_text
     try:
         with client.call("POST", target.chat_path(endpoint), body) as answer:
-            outcome.http_status = answer.status
-            outcome.request_id = answer.headers.get("x-request-id")
-            outcome.provider_cost_usd = _decimal(answer.headers.get("x-litellm-response-cost"))
+            note_head(outcome, answer)
             try:
                 _read(outcome, answer)
             finally:
@@ -76,6 +91,14 @@ def chat(
     if outcome._parts:
         outcome.output = "".join(outcome._parts)
     return outcome
+
+
+def note_head(outcome: ChatOutcome, answer: Answer) -> None:
+    """Take what stands in an answer's head."""
+    outcome.http_status = answer.status
+    outcome.headers = answer.headers
+    outcome.request_id = answer.headers.get("x-request-id")
+    outcome.provider_cost_usd = _decimal(answer.headers.get("x-litellm-response-cost"))
 
 
 def _read(outcome: ChatOutcome, answer: Answer) -> None:
@@ -105,10 +128,10 @@ def _read_body(outcome: ChatOutcome, body: Any) -> None:
     message = choice.get("message") if choice else None
     if not isinstance(message, dict):
         raise CallError(_protocol("the answer has no choices[0].message", outcome.http_status))
-    _note(outcome, body)
+    note_body(outcome, body)
     content = _content(message.get("content"))
     if content is not None:
-        outcome._parts.append(content)
+        outcome.add_text(content)
     outcome.finish_reason = _text(choice, "finish_reason")
 
 
@@ -156,7 +179,7 @@ def _documents(outcome: ChatOutcome, answer: Answer) -> Iterator[tuple[str, Any]
 
 
 def _read_event(outcome: ChatOutcome, data: dict[str, Any], answer: Answer) -> None:
-    _note(outcome, data)
+    note_body(outcome, data)
     choice = _first_choice(data)
     if choice is None:
         return
@@ -164,7 +187,7 @@ def _read_event(outcome: ChatOutcome, data: dict[str, Any], answer: Answer) -> N
     delta: dict[str, Any] = raw_delta if isinstance(raw_delta, dict) else {}
     content = _content(delta.get("content"))
     if content:
-        outcome._parts.append(content)
+        outcome.add_text(content)
     has_output = content or any(
         delta.get(key) for key in ("reasoning_content", "reasoning", "tool_calls", "refusal")
     )
@@ -173,7 +196,7 @@ def _read_event(outcome: ChatOutcome, data: dict[str, Any], answer: Answer) -> N
     outcome.finish_reason = _text(choice, "finish_reason") or outcome.finish_reason
 
 
-def _note(outcome: ChatOutcome, body: dict[str, Any]) -> None:
+def note_body(outcome: ChatOutcome, body: dict[str, Any]) -> None:
     """Take what stands beside the choices, from a whole answer or from an event."""
     outcome.response_model = _text(body, "model") or outcome.response_model
     outcome.service_tier = _text(body, "service_tier") or outcome.service_tier
@@ -185,7 +208,10 @@ def _note(outcome: ChatOutcome, body: dict[str, Any]) -> None:
 
 
 def read_usage(usage: dict[str, Any]) -> TokenUsage:
-    """Return a `usage` object of OpenAI's shape, with the details that MLflow and others add to it."""
+    """Return a `usage` object of OpenAI's or Anthropic's shape, with what MLflow and others add to it.
+
+    https://platform.openai.com/docs/api-reference/responses/object https://docs.anthropic.com/en/api/messages
+    """
 
     def count(*path: str) -> int | None:
         value: Any = usage
@@ -196,14 +222,24 @@ def read_usage(usage: dict[str, Any]) -> TokenUsage:
     def first(*paths: tuple[str, ...]) -> int | None:
         return next((found for path in paths if (found := count(*path)) is not None), None)
 
+    total = first(("prompt_tokens",), ("input_tokens",))
+    cached = first(
+        ("prompt_tokens_details", "cached_tokens"),
+        ("input_tokens_details", "cached_tokens"),
+        ("cache_read_input_tokens",),
+    )
+    written = first(("cache_creation_input_tokens",), ("prompt_tokens_details", "cache_write_tokens"))
+    if total is not None and "prompt_tokens" not in usage and "input_tokens_details" not in usage:
+        # Anthropic counts only what is neither read from the cache nor written to it.
+        total += (cached or 0) + (written or 0)
     return TokenUsage(
-        input_tokens=count("prompt_tokens"),
-        cached_input_tokens=first(("prompt_tokens_details", "cached_tokens"), ("cache_read_input_tokens",)),
-        cache_write_tokens=first(
-            ("cache_creation_input_tokens",), ("prompt_tokens_details", "cache_write_tokens")
+        input_tokens=total,
+        cached_input_tokens=cached,
+        cache_write_tokens=written,
+        output_tokens=first(("completion_tokens",), ("output_tokens",)),
+        reasoning_tokens=first(
+            ("completion_tokens_details", "reasoning_tokens"), ("output_tokens_details", "reasoning_tokens")
         ),
-        output_tokens=count("completion_tokens"),
-        reasoning_tokens=count("completion_tokens_details", "reasoning_tokens"),
         input_audio_tokens=count("prompt_tokens_details", "audio_tokens"),
         output_audio_tokens=count("completion_tokens_details", "audio_tokens"),
     )

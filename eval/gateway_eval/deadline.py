@@ -1,6 +1,8 @@
 """A limit on a whole HTTP call, which `requests` does not have: its timeouts start again with each byte."""
 
+import os
 import socket
+import ssl
 import threading
 from types import TracebackType
 from typing import Any, Self
@@ -18,15 +20,18 @@ _active = threading.local()
 class Deadline:
     """Ends the calling thread's HTTP call after so many seconds by shutting its socket down.
 
-    Within the block, `expired` tells an end by deadline from any other; `tls` describes the connection.
+    Within the block, `expired` tells an end by deadline from any other, `aborted` that someone gave the call
+    up; `tls` describes the connection.
     Calls go through sessions that have a `DeadlineAdapter`.
     """
 
     def __init__(self, seconds: float) -> None:
         self.expired = False
+        self.aborted = False
         self.tls: dict[str, Any] | None = None
-        self._socket: socket.socket | None = None
-        self._timer = threading.Timer(seconds, self._expire)
+        self._handle: socket.socket | None = None
+        self._lock = threading.Lock()
+        self._timer = threading.Timer(seconds, self.expire)
         self._timer.daemon = True
 
     def __enter__(self) -> Self:
@@ -39,26 +44,47 @@ class Deadline:
     ) -> None:
         self._timer.cancel()
         _active.deadline = None
+        self._hold(None)
 
-    def _expire(self) -> None:
+    def expire(self) -> None:
+        """End the call now, from any thread."""
         self.expired = True
-        if self._socket is not None:
-            _shut_down(self._socket)
+        with self._lock:
+            if self._handle is not None:
+                _shut_down(self._handle)
+
+    def abort(self) -> None:
+        """End the call because nobody waits for it any more."""
+        self.aborted = True
+        self.expire()
 
     def watch(self, connected: Any) -> None:
         """Take charge of a connection's socket, which may just have been opened."""
-        self._socket = connected
+        if connected is None:
+            return
         self.tls = tls_facts(connected)
-        if self.expired and connected is not None:
-            _shut_down(connected)
+        # A handle of our own: the TLS handshake takes the socket's away, and closing frees its number.
+        self._hold(socket.socket(fileno=os.dup(connected.fileno())))
+        if self.expired:
+            self.expire()
+
+    def _hold(self, handle: socket.socket | None) -> None:
+        with self._lock:
+            if self._handle is not None:
+                self._handle.close()
+            self._handle = handle
 
 
 def _shut_down(connected: socket.socket) -> None:
-    # Not SSLSocket.shutdown: it drops the TLS state under the thread that is reading.
     try:
-        socket.socket.shutdown(connected, socket.SHUT_RDWR)
+        connected.shutdown(socket.SHUT_RDWR)
     except OSError:
-        return  # closed already
+        return  # closed by the other side
+
+
+def _watched(connected: socket.socket) -> socket.socket:
+    _watch(connected)
+    return connected
 
 
 def _watch(connected: Any) -> None:
@@ -68,9 +94,8 @@ def _watch(connected: Any) -> None:
 
 
 class _WatchedConnection(HTTPConnection):
-    def connect(self) -> None:
-        super().connect()
-        _watch(self.sock)
+    def _new_conn(self) -> socket.socket:
+        return _watched(super()._new_conn())
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         _watch(self.sock)
@@ -78,8 +103,21 @@ class _WatchedConnection(HTTPConnection):
 
 
 class _WatchedTLSConnection(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        return _watched(super()._new_conn())
+
     def connect(self) -> None:
-        super().connect()
+        """Connect and shake hands.
+
+        A host that has no TLS there may close with bytes unread, and so reset the connection: that is the
+        handshake's end, not some trouble of the network.
+        """
+        try:
+            super().connect()
+        except (ConnectionResetError, ConnectionAbortedError, BrokenPipeError) as error:
+            if self._tunnel_host is None and isinstance(self.sock, socket.socket):
+                raise ssl.SSLError("the host closed the connection during the handshake") from error
+            raise
         _watch(self.sock)
 
     def request(self, *args: Any, **kwargs: Any) -> None:

@@ -1,9 +1,7 @@
 """The one form of JSON output that every command of the project has."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
-
-from gateway_eval.results import timestamp
 
 SCHEMA_VERSION = 1
 
@@ -26,3 +24,8 @@ def envelope(
         "totals": totals,
         "warnings": warnings or [],
     }
+
+
+def timestamp(moment: datetime) -> str:
+    """Return a moment as UTC, RFC 3339, to the microsecond."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gateway_contracts.exit_codes import ExitCode
+from gateway_eval.envelope import timestamp
 from gateway_eval.failure import CallError, Failure, exit_code
 from gateway_eval.health import Health, ask_health, ask_version
 from gateway_eval.http_client import HttpClient
-from gateway_eval.results import timestamp
 from gateway_eval.target import Endpoint, discover
 
 _EXPIRES_SOON_DAYS = 14

@@ -113,6 +113,28 @@ class HttpClient:
         self.timeout_s = timeout_s
         self._api_key = api_key
         self._local = threading.local()
+        self._open: set[Deadline] = set()
+        self._aborted = False
+
+    def with_key(self, api_key: str | None) -> "HttpClient":
+        """Return a client of the same host that sends another key, or none."""
+        return HttpClient(self.base_url, api_key=api_key, timeout_s=self.timeout_s)
+
+    def abort(self) -> None:
+        """End the calls under way in any thread, and let none begin."""
+        self._aborted = True
+        for deadline in list(self._open):
+            deadline.abort()
+
+    @contextmanager
+    def _under_way(self, deadline: Deadline) -> Iterator[None]:
+        self._open.add(deadline)
+        try:
+            if self._aborted:
+                raise CallError(Failure.of(FailureClass.INTERRUPTED, "interrupted before the call"))
+            yield
+        finally:
+            self._open.discard(deadline)
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
@@ -126,16 +148,25 @@ class HttpClient:
         return session
 
     @contextmanager
-    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Iterator[Answer]:
-        """Make one call and give its answer while its body is read; `CallError` where none comes."""
+    def call(
+        self, method: str, path: str, body: Any = None, *, content: bytes | None = None
+    ) -> Iterator[Answer]:
+        """Make one call and give its answer while its body is read; `CallError` where none comes.
+
+        `body` is sent as JSON, `content` as it is, though called JSON.
+        """
         started = time.perf_counter()
-        with Deadline(self.timeout_s) as deadline:
+        with Deadline(self.timeout_s) as deadline, self._under_way(deadline):
             with _translated(deadline, self.timeout_s):
                 response = self._session().request(
                     method,
                     self.base_url + path,
                     json=body,
-                    headers={"Accept": "application/json, text/event-stream"},
+                    data=content,
+                    headers={
+                        "Accept": "application/json, text/event-stream",
+                        **({} if content is None else {"Content-Type": "application/json"}),
+                    },
                     timeout=self.timeout_s,
                     allow_redirects=False,
                     stream=True,
@@ -163,7 +194,9 @@ def _translated(deadline: Deadline, timeout_s: float, status: int | None = None)
     try:
         yield
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-        if deadline.expired:
+        if deadline.aborted:
+            failure = Failure.of(FailureClass.INTERRUPTED, "interrupted during the call", http_status=status)
+        elif deadline.expired:
             failure = Failure.of(
                 FailureClass.TIMEOUT, f"no complete answer within {timeout_s:g} s", http_status=status
             )
@@ -243,6 +276,12 @@ def _tls_failure(causes: list[BaseException]) -> Failure:
             FailureClass.NETWORK,
             "TLS: the host does not speak TLS on this port",
             advice="Try http:// or another port.",
+        )
+    if "during the handshake" in text or "EOF occurred" in text or "UNEXPECTED_EOF" in text:
+        return Failure.of(
+            FailureClass.NETWORK,
+            "TLS: the host closed the connection during the handshake",
+            advice="Does it speak TLS on this port? If not, try http:// or another port.",
         )
     return Failure.of(
         FailureClass.NETWORK,

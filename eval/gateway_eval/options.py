@@ -1,6 +1,7 @@
 """Options and arguments that several commands share."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -52,6 +53,21 @@ def format_options(command: Callable[..., Any]) -> Callable[..., Any]:
         default="table",
         show_default=True,
         help="Form of what goes to standard output.",
+    )(command)
+
+
+def pricing_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --prices and --provider."""
+    command = click.option(
+        "--provider",
+        metavar="NAME",
+        help="Whose prices apply where the host does not say who serves a model.",
+    )(command)
+    return click.option(
+        "--prices",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Price book to use instead of the shipped one.",
     )(command)
 
 

@@ -1,5 +1,6 @@
 """What the calls of a run cost, and whether the run may go on."""
 
+import threading
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -60,22 +61,24 @@ def may_be_billed(outcome: ChatOutcome) -> bool:
 
 
 class Budget:
-    """What has been spent, in USD, and how much may be."""
+    """What has been spent, in USD, and how much may be. Calls under way at once each may go beyond."""
 
     def __init__(self, limit: Decimal | None = None) -> None:
         self.limit = limit
         self.spent = Decimal(0)
         self._unpriced: str | None = None
+        self._lock = threading.Lock()
 
     @property
     def exceeded(self) -> bool:
-        """Whether more was spent than allowed, by the one call that crossed the line."""
+        """Whether more was spent than allowed, by the calls that were under way at the end."""
         return self.limit is not None and self.spent > self.limit
 
     def note(self, endpoint: Endpoint, outcome: ChatOutcome, cost: Decimal | None) -> None:
         """Add a call to what has been spent."""
         if cost is not None:
-            self.spent += cost
+            with self._lock:
+                self.spent += cost
         elif may_be_billed(outcome):
             self._unpriced = outcome.response_model or endpoint.model or endpoint.name
 

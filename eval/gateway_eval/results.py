@@ -1,18 +1,16 @@
-"""The results of a run, and the file they are kept in."""
+"""The results of a run: what came of every case, on every host."""
 
-import json
-import os
 import platform
-import tempfile
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from gateway_contracts.price_book import format_usd
 from gateway_eval.chat import ChatOutcome, TokenUsage
 from gateway_eval.checks import CheckResult
+from gateway_eval.envelope import timestamp
 from gateway_eval.failure import Failure
 from gateway_eval.health import Health
 from gateway_eval.pricing import may_be_billed
@@ -24,7 +22,11 @@ SCHEMA_VERSION = 1
 
 @dataclass
 class TurnResult:
-    """One call that was made: the n-th of its conversation, in its n-th attempt."""
+    """One call that was made: the n-th of its conversation, in its n-th attempt.
+
+    `messages` are those that it added to the conversation. `endpoint` has no name where a request went to
+    a path of its own.
+    """
 
     turn: int
     attempt: int
@@ -34,11 +36,17 @@ class TurnResult:
     cost: Decimal | None = None
     cost_source: str | None = None
     checks: list[CheckResult] = field(default_factory=list)
+    messages: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def asks_model(self) -> bool:
+        """Whether it is a call that a model answers, and so may cost something."""
+        return self.outcome.operation is not None
 
     @property
     def unpriced(self) -> bool:
         """Whether it may have cost something that is not known."""
-        return self.cost is None and may_be_billed(self.outcome)
+        return self.asks_model and self.cost is None and may_be_billed(self.outcome)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the call as the results file has it; None is unknown."""
@@ -47,8 +55,8 @@ class TurnResult:
             "turn": self.turn,
             "attempt": self.attempt,
             "request_id": outcome.request_id,
-            "endpoint": self.endpoint.name,
-            "operation": "chat",
+            "endpoint": self.endpoint.name or None,
+            "operation": outcome.operation,
             "stream": outcome.stream,
             "started_at": timestamp(self.started_at),
             "http_status": outcome.http_status,
@@ -64,6 +72,7 @@ class TurnResult:
             "cost_usd": money(self.cost),
             "cost_source": self.cost_source,
             "provider_cost_usd": money(outcome.provider_cost_usd),
+            "messages": list(self.messages),
             "output": outcome.output,
             "checks": [check.as_dict() for check in self.checks],
             "error": outcome.failure.as_dict() if outcome.failure else None,
@@ -72,7 +81,7 @@ class TurnResult:
 
 @dataclass
 class CaseResult:
-    """What came of a case: passed, failed (a check said no) or errored (it could not be told)."""
+    """What came of a case on a host: passed, failed (a check said no) or errored (it could not be told)."""
 
     name: str
     repeat: int = 1
@@ -80,6 +89,8 @@ class CaseResult:
     error: Failure | None = None
     health: Health | None = None
     duration_ms: float = 0.0
+    base_url: str = ""
+    host: str = ""
 
     @property
     def status(self) -> str:
@@ -93,16 +104,28 @@ class CaseResult:
         """The checks that said no."""
         return [check for turn in self.turns for check in turn.checks if check.passed is False]
 
+    @property
+    def detail(self) -> str | None:
+        """Why it did not pass, in words; None where it did."""
+        if self.error is not None:
+            return f"{self.error.failure_class.value}: {self.error.message}"
+        return "; ".join(f"{check.name}: {check.detail}" for check in self.failed_checks) or None
+
     def as_dict(self) -> dict[str, Any]:
         """Return the case as the results file has it."""
         entry: dict[str, Any] = {
             "name": self.name,
             "repeat": self.repeat,
+            "host": self.host,
+            "base_url": self.base_url,
             "status": self.status,
             "error": self.error.as_dict() if self.error else None,
             "duration_ms": self.duration_ms,
-            "turns": [turn.as_dict() for turn in self.turns],
+            "turns": [turn.as_dict() for turn in self.turns if turn.asks_model],
         }
+        others = [turn.as_dict() for turn in self.turns if not turn.asks_model]
+        if others:
+            entry["other_calls"] = others
         if self.health is not None:
             health = self.health
             entry["health"] = {
@@ -115,10 +138,36 @@ class CaseResult:
 
 
 @dataclass
-class RunResult:
-    """A whole run. `stopped` says why cases were left out: budget, fail_fast, interrupted, unreachable."""
+class HostRecord:
+    """A host that was tested: how it was called, or why it could not be."""
 
     base_url: str
+    name: str = ""
+    api: str | None = None
+    endpoint: Endpoint | None = None
+    failure: Failure | None = None
+
+    def __post_init__(self) -> None:
+        self.name = self.name or urlsplit(self.base_url).netloc
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the host as the results file has it."""
+        return {
+            "name": self.name,
+            "base_url": self.base_url,
+            "api": self.api,
+            "endpoint": self.endpoint.name if self.endpoint else None,
+            "provider": self.endpoint.provider if self.endpoint else None,
+            "model": self.endpoint.model if self.endpoint else None,
+            "error": self.failure.as_dict() if self.failure else None,
+        }
+
+
+@dataclass
+class RunResult:
+    """A whole run. `stopped` says why cases were left out: budget, fail_fast, interrupted."""
+
+    hosts: list[HostRecord]
     started_at: datetime
     environment: dict[str, Any]
     planned: int = 0
@@ -131,15 +180,15 @@ class RunResult:
         """Every call of the run."""
         return [turn for case in self.cases for turn in case.turns]
 
+    def on(self, host: HostRecord) -> list[CaseResult]:
+        """Return the cases that ran on a host."""
+        return [case for case in self.cases if case.base_url == host.base_url]
+
     def summary(self) -> dict[str, Any]:
         """Return the run's totals; tokens and cost are None where not a single call states them."""
         finished = self.finished_at or datetime.now(UTC)
-        status = [case.status for case in self.cases]
         return {
-            "cases": len(self.cases),
-            "passed": status.count("passed"),
-            "failed": status.count("failed"),
-            "errored": status.count("errored"),
+            **counts(self.cases),
             "not_run": max(0, self.planned - len(self.cases)),
             "stopped": self.stopped,
             **totals(self.turns),
@@ -154,15 +203,32 @@ class RunResult:
             "version": version(),
             "started_at": timestamp(self.started_at),
             "finished_at": timestamp(self.finished_at) if self.finished_at else None,
-            "base_url": self.base_url,
+            "base_url": self.hosts[0].base_url,
+            "hosts": [
+                {**host.as_dict(), "summary": {**counts(cases), **totals(_turns(cases))}}
+                for host in self.hosts
+                for cases in [self.on(host)]
+            ],
             "environment": self.environment,
             "summary": self.summary(),
             "cases": [case.as_dict() for case in self.cases],
         }
 
 
+def counts(cases: list[CaseResult]) -> dict[str, int]:
+    """Return how many cases there are, and how many of each status."""
+    status = [case.status for case in cases]
+    return {
+        "cases": len(cases),
+        "passed": status.count("passed"),
+        "failed": status.count("failed"),
+        "errored": status.count("errored"),
+    }
+
+
 def totals(turns: list[TurnResult]) -> dict[str, Any]:
-    """Return requests, tokens and cost over some calls."""
+    """Return requests to models, tokens and cost over some calls."""
+    turns = [turn for turn in turns if turn.asks_model]
 
     def tokens(name: str) -> int | None:
         known = [count for turn in turns if (count := getattr(turn.outcome.usage, name, None)) is not None]
@@ -178,14 +244,13 @@ def totals(turns: list[TurnResult]) -> dict[str, Any]:
     }
 
 
+def _turns(cases: list[CaseResult]) -> list[TurnResult]:
+    return [turn for case in cases for turn in case.turns]
+
+
 def money(amount: Decimal | None) -> str | None:
     """Return an amount as a decimal string."""
     return None if amount is None else format_usd(amount)
-
-
-def timestamp(moment: datetime) -> str:
-    """Return a moment as UTC, RFC 3339, to the microsecond."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def environment() -> dict[str, Any]:
@@ -197,50 +262,3 @@ def environment() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()}",
         "requests": requests.__version__,
     }
-
-
-class ResultsFile:
-    """A file that is written whole or not at all.
-
-    Making one proves that it can be written, before any money is spent: a file beside it is created, which
-    replaces it in the end. Raises ValueError, with the remedy, where that is not possible.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        target = path.resolve()  # where the path is a link, it stays one
-        if target.exists() and not target.is_file():
-            raise ValueError(f"{path} is not a regular file; name another with --results")
-        try:
-            handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        except OSError as error:
-            raise ValueError(
-                f"{path} cannot be written ({error.strerror}); name another place with --results"
-            ) from error
-        os.close(handle)
-        self._target = target
-        self._temporary = Path(name)
-
-    def write(self, document: dict[str, Any]) -> None:
-        """Write the results and put them in place. Raises OSError where the disk is full."""
-        try:
-            with self._temporary.open("w", encoding="utf-8") as file:
-                json.dump(document, file, indent=2, ensure_ascii=False)
-                file.write("\n")
-                file.flush()
-                os.fsync(file.fileno())
-            self._temporary.chmod(0o666 & ~_umask())
-            self._temporary.replace(self._target)
-        finally:
-            self.discard()
-
-    def discard(self) -> None:
-        """Remove what was prepared, if it was not put in place."""
-        self._temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    """Return the process's umask, which can only be read by setting it."""
-    current = os.umask(0o077)
-    os.umask(current)
-    return current

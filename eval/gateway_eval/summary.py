@@ -1,11 +1,12 @@
-"""A run in brief: one row a case, and the totals."""
+"""A run in brief: one row a case and host, and the totals."""
 
+from collections.abc import Callable
 from typing import Any
 
 from gateway_contracts.exit_codes import ExitCode
 from gateway_eval.failure import exit_code, worst
 from gateway_eval.pricing import Budget
-from gateway_eval.results import CaseResult, RunResult, totals
+from gateway_eval.results import CaseResult, RunResult, TurnResult, counts, totals
 from gateway_eval.table import render
 
 _COLUMNS = (
@@ -21,32 +22,34 @@ _COLUMNS = (
 
 
 def rows(result: RunResult) -> list[dict[str, Any]]:
-    """Return one row a case, for JSON and for the table."""
+    """Return one row a case and host, for JSON and for the table."""
     return [_row(case) for case in result.cases]
 
 
 def _row(case: CaseResult) -> dict[str, Any]:
-    if case.error is not None:
-        detail = f"{case.error.failure_class.value}: {case.error.message}"
-    else:
-        detail = "; ".join(f"{check.name}: {check.detail}" for check in case.failed_checks)
     return {
+        "host": case.host,
         "name": case.name,
         "repeat": case.repeat,
         "status": case.status,
         **totals(case.turns),
         "duration_ms": case.duration_ms,
         "error_class": case.error.failure_class.value if case.error else None,
-        "detail": detail or None,
+        "detail": case.detail,
     }
 
 
 def as_table(result: RunResult) -> str:
-    """Return the run as a table with a line of totals under it."""
-    repeated = any(case.repeat > 1 for case in result.cases)
+    """Return the run as a table with a line of totals under it; several hosts stand side by side."""
+    table = _one_host(result) if len(result.hosts) == 1 else _side_by_side(result)
+    return table + "\n" + totals_line(result) + "\n"
+
+
+def _one_host(result: RunResult) -> str:
+    label = _labels(result)
     cells = [
         (
-            f"{row['name']} #{row['repeat']}" if repeated else row["name"],
+            label(case),
             row["status"],
             row["requests"],
             f"{row['duration_ms']:.0f}",
@@ -55,9 +58,48 @@ def as_table(result: RunResult) -> str:
             _cost(row),
             _shorten(row["detail"] or ""),
         )
-        for row in rows(result)
+        for case in result.cases
+        for row in [_row(case)]
     ]
-    return render(_COLUMNS, cells) + "\n" + totals_line(result) + "\n"
+    return render(_COLUMNS, cells)
+
+
+def _side_by_side(result: RunResult) -> str:
+    """Return a column a host and a line a case; what did not pass is told below, once for each cause."""
+    label = _labels(result)
+    by_case: dict[str, dict[str, CaseResult]] = {}
+    for case in result.cases:
+        by_case.setdefault(label(case), {})[case.base_url] = case
+    columns = [("CASE", "left"), *((host.name, "left") for host in result.hosts)]
+    cells: list[list[object]] = [
+        [name, *(_cell(cases.get(host.base_url)) for host in result.hosts)] for name, cases in by_case.items()
+    ]
+    cells.append(["", *("" for _ in result.hosts)])
+    cells.append(["passed", *(f"{counts(on)['passed']} of {len(on)}" for on in map(result.on, result.hosts))])
+    cells.append(["cost USD", *(_cost(totals(_turns(on))) or "-" for on in map(result.on, result.hosts))])
+    told = [
+        (case.host, label(case), case.status, _shorten(case.detail or ""))
+        for case in result.cases
+        if case.status != "passed"
+    ]
+    table = render(columns, cells)
+    if told:
+        headings = (("HOST", "left"), ("CASE", "left"), ("STATUS", "left"), ("DETAIL", "left"))
+        table += "\n" + render(headings, told)
+    return table
+
+
+def _cell(case: CaseResult | None) -> str | None:
+    return None if case is None else f"{case.status} {case.duration_ms:.0f} ms"
+
+
+def _labels(result: RunResult) -> Callable[[CaseResult], str]:
+    repeated = any(case.repeat > 1 for case in result.cases)
+    return lambda case: f"{case.name} #{case.repeat}" if repeated else case.name
+
+
+def _turns(cases: list[CaseResult]) -> list[TurnResult]:
+    return [turn for case in cases for turn in case.turns]
 
 
 def totals_line(result: RunResult) -> str:

@@ -12,8 +12,18 @@ from typing import Any
 from unittest import mock
 
 from gateway_eval.cli import main
+from support.hostile_server import completion, http
 
 PROGRAM = str(Path(sys.executable).with_name("gateway-eval"))
+
+CANARY = "sk-canary-5a1f77c09be34d21"
+"""A key that is given to the program, and must turn up nowhere but in the header that it is sent in."""
+
+GOOD = http(200, completion(), X_Request_ID="request-1")
+QUOTA = http(429, {"error": {"message": "No credit", "code": "insufficient_quota"}})
+RATE_LIMIT = http(429, {"error": {"message": "Slow down", "code": "rate_limit_exceeded"}}, Retry_After="0")
+KEY_REFUSED = http(401, {"error": {"message": "Incorrect API key", "code": "invalid_api_key"}})
+BROKEN = http(500, {"error": {"message": "The server had an error"}})
 
 
 @dataclass(frozen=True)
@@ -54,3 +64,12 @@ def results(directory: Path, name: str = "gateway_results.json") -> dict[str, An
     """Return the results file that a run left."""
     document: dict[str, Any] = json.loads((directory / name).read_text())
     return document
+
+
+def write_cases(directory: Path, *cases: dict[str, Any]) -> str:
+    """Write a case file, of cases that say "Hi" where they say nothing else, and return its path."""
+    path = directory / "cases.json"
+    said = {"input": "Hi"}
+    kinds = {"input", "messages", "turns", "request", "health"}
+    path.write_text(json.dumps([case if kinds & set(case) else {**said, **case} for case in cases]))
+    return str(path)

@@ -8,7 +8,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from gateway_eval.cases import CasesError, case_schema, load_cases, load_suite, parse_cases, suite_names
+from gateway_eval.case_problems import case_schema
+from gateway_eval.cases import CasesError, load_cases, load_suite, parse_cases, suite_names
 from gateway_eval.checks import _CHECKS
 from gateway_eval.failure import FailureClass
 
@@ -30,6 +31,42 @@ def problem(document: Any) -> str:
 
 def one(**fields: Any) -> dict[str, Any]:
     return {"schema_version": 1, "cases": [{"name": "a", **fields}]}
+
+
+def test_every_problem_is_kept() -> None:
+    with pytest.raises(CasesError, match=r"\(and 1 more") as caught:
+        parse([{"name": "a", "mesages": []}, {"name": "b", "input": 7}])
+    assert len(caught.value.problems) == 2
+
+
+def test_input_is_short_for_one_message() -> None:
+    short, long = parse([{"name": "a", "input": "What is AI?"}, {"name": "b", "messages": [ASK]}])
+    assert short.calls == long.calls
+
+
+def test_scripted_turns_are_said_but_not_called() -> None:
+    (case,) = parse(
+        one(
+            turns=[
+                {"system": "Be brief."},
+                {"user": "I am Ada.", "assistant": "Hello Ada."},
+                {"user": "Who am I?"},
+            ]
+        )
+    )
+    (call,) = case.calls
+    assert [message["role"] for message in call.messages] == ["system", "user", "assistant", "user"]
+
+
+def test_request_has_a_fitting_method() -> None:
+    get, post = parse(
+        [
+            {"name": "a", "request": {"path": "/v1/models"}},
+            {"name": "b", "request": {"path": "{chat_path}", "text": "{"}},
+        ]
+    )
+    assert [case.calls[0].request.method for case in (get, post)] == ["GET", "POST"]
+    assert (get.needs_endpoint, post.needs_endpoint) == (False, True)
 
 
 def test_plain_list() -> None:
@@ -100,7 +137,7 @@ def test_conversation_makes_one_call_for_each_user_turn() -> None:
         (one(messages=[ASK], checks={"contain": "x"}), ["cases[0].checks", "did you mean 'contains'?"]),
         (
             one(messages=[ASK], checks={"xyz": "x"}),
-            ["unknown key 'xyz'", "known are: contains, contains_all"],
+            ["unknown key 'xyz'", "known are: contains, contains_all, contains_any, cost_usd"],
         ),
         (one(turns=[{"user": "x", "check": {}}]), ["cases[0].turns[0]", "did you mean 'checks'?"]),
         ({"schema_version": 1, "case": []}, ["unknown key 'case'", "did you mean 'cases'?"]),
@@ -110,7 +147,7 @@ def test_conversation_makes_one_call_for_each_user_turn() -> None:
         ([], ["cases"]),
         ("text", ["a list of cases"]),
         ([{"messages": [ASK]}], ["cases[0]: 'name' is missing"]),
-        (one(), ["cases[0] (a)", "needs one of 'messages', 'turns' and 'health'"]),
+        (one(), ["cases[0] (a)", "needs one of 'messages', 'input', 'turns', 'request' and 'health'"]),
         (one(messages=[ASK], turns=[{"user": "x"}]), ["not messages and turns"]),
         (one(messages=[]), ["cases[0].messages"]),
         (one(messages=[{"role": "robot", "content": "x"}]), ['"robot" is not known']),
@@ -120,15 +157,34 @@ def test_conversation_makes_one_call_for_each_user_turn() -> None:
             one(messages=[ASK], checks={"status": "200"}),
             ["cases[0].checks.status", "neither one value nor a list"],
         ),
-        (one(messages=[ASK], checks={"max_latency_ms": 0}), ["cases[0].checks.max_latency_ms"]),
+        (one(messages=[ASK], checks={"latency_ms": "1"}), ["cases[0].checks.latency_ms", "no bound"]),
+        (one(messages=[ASK], checks={"latency_ms": {"maximum": 1}}), ["did you mean 'max'?"]),
+        (one(messages=[ASK], checks={"length": {"min": 2, "max": 1}}), ["checks.length: min is more"]),
+        (one(messages=[ASK], checks={"not_tokens": {"input": {"min": 2, "max": 1}}}), ["not_tokens: min"]),
+        (one(messages=[ASK], checks={"tokens": {"outputs": 1}}), ["did you mean 'output'?"]),
+        (one(messages=[ASK], checks={"tokens": 5}), ["cases[0].checks.tokens"]),
+        (one(messages=[ASK], checks={"max_latency_ms": 5}), ["did you mean 'latency_ms'?"]),
+        (one(messages=[ASK], checks={"is_json": "x"}), ["neither true nor a JSON Schema"]),
+        (one(messages=[ASK], checks={"is_json": {"type": "objct"}}), ["is_json: not a JSON Schema"]),
+        (one(messages=[ASK], checks={"is_json": {"$ref": "http://x.example/"}}), ["begin them with #"]),
+        (one(messages=[ASK], checks={"header": {"x": 1}}), ["cases[0].checks.header.x"]),
+        (one(input="x", messages=[ASK]), ["not messages and input"]),
+        (one(input="x", tags=["a b"]), ["cases[0].tags[0]"]),
+        (one(request={"path": "v1/models"}), ["cases[0].request.path"]),
+        (one(request={"path": "/x", "body": {}, "text": ""}), ["give one of them"]),
+        (one(request={"path": "/x", "method": "GET", "body": {}}), ["GET sends no content"]),
+        (one(request={"path": "/x"}, stream=True), ["takes no 'stream'"]),
+        (one(request={"path": "/x", "methd": "GET"}), ["did you mean 'method'?"]),
+        (one(turns=[{"user": "x", "assistant": "y"}]), ["none of the turns has 'user' alone"]),
+        (one(turns=[{"user": "x"}, {"user": "y", "assistant": "z", "checks": {}}]), ["turns[1]", "'checks'"]),
         (one(messages=[ASK], checks={"contains": ""}), ["cases[0].checks.contains"]),
-        (one(messages=[ASK], checks={"min_output_tokens": -1}), ["cases[0].checks.min_output_tokens"]),
+        (one(messages=[ASK], checks={"latency_ms": -1}), ["cases[0].checks.latency_ms"]),
         (one(messages=[ASK], expect_error="quotas"), ["cases[0].expect_error", "did you mean 'quota'?"]),
         (
             one(messages=[ASK], parameters={"model": "x"}),
             ["cases[0].parameters", "'model' is made from the case itself"],
         ),
-        (one(turns=[{"system": "x"}]), ["none of the turns has 'user'"]),
+        (one(turns=[{"system": "x"}]), ["none of the turns has 'user' alone"]),
         (one(turns=[{"user": "x", "system": "y"}]), ["turns[0]: needs one of"]),
         (one(turns=[{"user": "x"}, {"assistant": "y", "stream": True}]), ["turns[1]", "'stream'"]),
         (one(health=True, checks={"status": 200}), ["takes no 'checks'"]),
@@ -202,8 +258,10 @@ def test_schema_is_valid_and_names_exactly_the_checks_and_errors_there_are() -> 
     schema = case_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     definitions = schema["$defs"]
-    named = {name.removeprefix("not_") for name in definitions["checks"]["properties"]}
-    assert named == set(_CHECKS)
+    assert set(definitions["check"]["properties"]) == set(_CHECKS)
+    assert set(definitions["checks"]["properties"]) == {
+        f"{no}{name}" for name in _CHECKS for no in ("", "not_")
+    }
     own = {FailureClass.MISSING_INPUT, FailureClass.BUDGET, FailureClass.INTERRUPTED}
     assert set(definitions["error_class"]["enum"]) == {cause.value for cause in set(FailureClass) - own}
 
@@ -218,4 +276,9 @@ def test_published_schema_takes_both_forms() -> None:
 def test_example_in_the_documentation_is_valid() -> None:
     page = (Path(__file__).parents[3] / "docs" / "evaluation.md").read_text()
     (example,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
-    assert [case.name for case in parse_cases(example, "docs")] == ["capital", "remembers", "no credit left"]
+    assert [case.name for case in parse_cases(example, "docs")] == [
+        "capital",
+        "remembers",
+        "no credit left",
+        "lists its models",
+    ]

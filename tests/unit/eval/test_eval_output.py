@@ -1,74 +1,79 @@
 """What a run and a check look like, to the byte."""
 
 import json
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+import re
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
 from gateway_contracts.exit_codes import ExitCode
-from gateway_eval import host_status
-from gateway_eval.chat import ChatOutcome, TokenUsage
-from gateway_eval.checks import CheckResult
+from gateway_eval import host_status, results
 from gateway_eval.commands.check import _as_text
 from gateway_eval.failure import Failure, FailureClass, exit_code, one_line, worst
 from gateway_eval.health import Health
 from gateway_eval.host_status import HostStatus
-from gateway_eval.results import CaseResult, RunResult, TurnResult
+from gateway_eval.result_files import render
+from gateway_eval.results import CaseResult
 from gateway_eval.secrets import Secrets, key_from_environment
 from gateway_eval.summary import as_table, rows, totals_line
 from gateway_eval.target import Endpoint
+from support.evaluation_run import NOON, example_run, example_run_on_two_hosts, turn
+from support.golden import assert_golden
 
 GOLDEN = Path(__file__).with_name("golden")
-NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-CHAT = Endpoint("chat", "chat", "openai", "gpt-4o-mini")
-
-
-def turn(cost: str | None, failure: Failure | None = None, *checks: CheckResult) -> TurnResult:
-    usage = None if failure else TokenUsage(input_tokens=11, output_tokens=45)
-    status = failure.http_status if failure else 200
-    outcome = ChatOutcome(False, status, output="Ada", usage=usage, duration_ms=812.4, failure=failure)
-    return TurnResult(1, 1, CHAT, NOON, outcome, Decimal(cost) if cost else None, None, list(checks))
 
 
 @pytest.fixture
-def run() -> RunResult:
-    """A run with one case of each kind; what is in [brackets] is no markup."""
-    quota = Failure.of(FailureClass.QUOTA, "HTTP 429: [red]No credit[/red]", http_status=429)
-    wrong = CheckResult("contains", False, 'expected "Ada", but found "Bob"')
-    right = CheckResult("status", True, "expected 200, found 200")
-    return RunResult(
-        "http://10.3.49.202:5000",
-        NOON,
-        {},
-        planned=6,
-        cases=[
-            CaseResult("health", duration_ms=2.1, health=Health(True, "/health", 200, 1.9)),
-            CaseResult("simple-question", turns=[turn("0.00002865", None, right)], duration_ms=812.4),
-            CaseResult("wrong answer", turns=[turn("0.00002865", None, right, wrong)], duration_ms=812.4),
-            CaseResult("no price", turns=[turn(None), turn("0.00002865")], duration_ms=1624.8),
-            CaseResult("no money", turns=[turn(None, quota)], error=quota, duration_ms=30),
-        ],
-        finished_at=NOON + timedelta(seconds=3.25),
-        stopped="fail_fast",
+def document(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.setattr(results, "version", lambda: "0.1.0")
+    return example_run_on_two_hosts().as_dict()
+
+
+def test_table_of_a_run() -> None:
+    assert_golden(GOLDEN / "run.txt", as_table(example_run()))
+
+
+def test_table_of_a_run_on_several_hosts() -> None:
+    assert_golden(GOLDEN / "run_hosts.txt", as_table(example_run_on_two_hosts()))
+
+
+def test_rows_and_totals_of_a_run() -> None:
+    run = example_run()
+    assert_golden(
+        GOLDEN / "run.json", json.dumps({"rows": rows(run), "totals": run.summary()}, indent=2) + "\n"
     )
 
 
-def golden(name: str, text: str) -> None:
-    assert text == (GOLDEN / name).read_text(), f"compare with tests/unit/eval/golden/{name}"
+@pytest.mark.parametrize("suffix", [".json", ".xml", ".html"])
+def test_result_files(document: dict[str, Any], suffix: str) -> None:
+    assert_golden(GOLDEN / f"results{suffix}", render(document, suffix))
 
 
-def test_table_of_a_run(run: RunResult) -> None:
-    golden("run.txt", as_table(run))
+def test_page_shows_what_was_said_as_text_and_loads_nothing(document: dict[str, Any]) -> None:
+    page = render(document, ".html")
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<script" not in page
+    assert not re.search(r"(?:src|href)=|@import|url\(", page)
 
 
-def test_rows_and_totals_of_a_run(run: RunResult) -> None:
-    golden("run.json", json.dumps({"rows": rows(run), "totals": run.summary()}, indent=2) + "\n")
+def test_junit_is_xml_with_the_counts_that_build_servers_read(document: dict[str, Any]) -> None:
+    suites = ElementTree.fromstring(render(document, ".xml"))
+    assert {name: suites.get(name) for name in ("tests", "failures", "errors", "skipped")} == {
+        "tests": "8",
+        "failures": "1",
+        "errors": "3",
+        "skipped": "0",
+    }
+    assert len(suites.findall("./testsuite/testcase")) == 8
+    assert [error.get("type") for error in suites.iter("error")] == ["quota", "network", "network"]
+    assert [failure.get("type") for failure in suites.iter("failure")] == ["contains"]
 
 
-def test_run_without_a_price_is_not_free(run: RunResult) -> None:
+def test_run_without_a_price_is_not_free() -> None:
+    run = example_run()
     run.cases = [CaseResult("a", turns=[turn(None)])]
     assert "cost unknown (1 unpriced)" in totals_line(run)
     assert run.summary()["cost_usd"] is None
@@ -104,7 +109,7 @@ def test_status_of_a_host(status: HostStatus, monkeypatch: pytest.MonkeyPatch) -
             return NOON.astimezone(tz)
 
     monkeypatch.setattr(host_status, "datetime", Clock)
-    golden("check.txt", _as_text(status))
+    assert_golden(GOLDEN / "check.txt", _as_text(status))
     assert status.warnings == ["https://gateway.example: the certificate expires in 9 days"]
     assert status.as_dict()["tls"]["expires_at"] == "2026-12-02T12:00:00.000000Z"
 
