@@ -201,7 +201,11 @@ def _read_request(reader: Any) -> Received | None:
         name, _, value = line.partition(":")
         headers[name.lower()] = value.strip()
     body = reader.read(int(headers.get("content-length", 0)))
-    return Received(words[0], words[1], headers, json.loads(body) if body else None)
+    try:
+        content = json.loads(body) if body else None
+    except ValueError:
+        content = body
+    return Received(words[0], words[1], headers, content)
 
 
 @contextlib.contextmanager

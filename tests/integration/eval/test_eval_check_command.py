@@ -2,7 +2,6 @@
 
 import datetime
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,15 +12,9 @@ from cryptography.x509.oid import NameOID
 
 from support.emulator import running_emulator
 from support.evaluation import gateway_eval
-from support.hostile_server import HostileServer, echo_key, hang, hostile_server, http
+from support.hostile_server import HostileServer, echo_key, hang, http
 
 CANARY = "sk-canary-0d9b52e66f1a4c3e"
-
-
-@pytest.fixture
-def host() -> Iterator[HostileServer]:
-    with hostile_server() as server:
-        yield server
 
 
 @pytest.fixture

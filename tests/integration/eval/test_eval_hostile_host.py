@@ -1,8 +1,10 @@
 """Calls to hosts that misbehave: each trouble is told apart, and none takes longer than allowed."""
 
+import contextlib
 import json
 import socket
-from collections.abc import Iterator
+import struct
+import threading
 
 import pytest
 
@@ -24,19 +26,12 @@ from support.hostile_server import (
     gzip_bomb,
     gzip_garbage,
     hang,
-    hostile_server,
     http,
     reset,
     stream,
 )
 
 HELLO = [{"role": "user", "content": "Hello"}]
-
-
-@pytest.fixture
-def host() -> Iterator[HostileServer]:
-    with hostile_server() as server:
-        yield server
 
 
 def ask(host: HostileServer, *answers: Answer, streamed: bool = False, timeout_s: float = 20) -> ChatOutcome:
@@ -193,9 +188,50 @@ def test_unknown_host_name() -> None:
 
 def test_https_to_a_host_without_tls(host: HostileServer) -> None:
     with pytest.raises(CallError) as caught:
-        discover(HttpClient(host.url.replace("http:", "https:"), timeout_s=5))
+        discover(HttpClient(host.url.replace("http:", "https:"), timeout_s=20))
     assert caught.value.failure.failure_class == "network"
     assert "TLS" in caught.value.failure.message
+
+
+@pytest.mark.parametrize("linger", [None, 0], ids=["closed", "reset"])
+def test_tls_handshake_that_is_broken_off_is_told_as_one(linger: int | None) -> None:
+    """A server that has no TLS there, or wants none with us, may close with or without a reset."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def hang_up() -> None:
+            connection, _ = listener.accept()
+            connection.recv(5)  # part of the handshake: something stays unread
+            if linger is not None:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, linger))
+            connection.close()
+
+        server = threading.Thread(target=hang_up, daemon=True)
+        server.start()
+        with pytest.raises(CallError) as caught:
+            HttpClient(f"https://127.0.0.1:{listener.getsockname()[1]}", timeout_s=20).get_json("/")
+        server.join(20)
+    assert caught.value.failure.failure_class == "network"
+    assert caught.value.failure.message == "TLS: the host closed the connection during the handshake"
+
+
+def test_timeout_bounds_a_tls_handshake_that_never_ends() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        over = threading.Event()
+
+        def drip() -> None:
+            connection, _ = listener.accept()
+            with contextlib.suppress(OSError):
+                connection.sendall(b"\x16\x03\x03\x40\x00")  # a record of 16 KiB, byte by byte
+                while not over.wait(0.05):
+                    connection.sendall(b"\x02")
+
+        server = threading.Thread(target=drip, daemon=True)
+        server.start()
+        with pytest.raises(CallError) as caught:
+            HttpClient(f"https://127.0.0.1:{listener.getsockname()[1]}", timeout_s=1).get_json("/")
+        over.set()
+        server.join(20)
+    assert caught.value.failure.failure_class == "timeout"
 
 
 def test_no_key_is_taken_from_netrc(
