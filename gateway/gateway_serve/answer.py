@@ -65,6 +65,13 @@ class Answer:
             self._finish(choice.get("finish_reason"))
         self._finish(body.get("stop_reason"))
 
+    def read_lines(self, lines: bytes) -> None:
+        """Take in whole lines of a stream of server-sent events."""
+        if self.has_output and not _TELLING.search(lines):
+            return
+        for line in lines.split(b"\n"):
+            self.read_line(line)
+
     def read_line(self, line: bytes) -> None:
         """Take in one line of a stream of server-sent events."""
         if not line.startswith(b"data:") or (self.has_output and not _TELLING.search(line)):

@@ -1,24 +1,28 @@
-"""Around the gateway app: every LLM call is watched and leaves its records, whatever becomes of it."""
+"""Around the gateway app: every LLM call is served, watched, and leaves its records whatever happens."""
 
 import asyncio
-import contextlib
 import json
 import logging
 import re
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import orjson
+from mlflow.environment_variables import MLFLOW_GATEWAY_ROUTE_TIMEOUT_SECONDS
+
+from gateway_serve.asgi import App, Receive, Scope, Send
 from gateway_serve.call import Call, current_call
+from gateway_serve.caller import Caller
+from gateway_serve.direct_call import DirectCall
+from gateway_serve.direct_endpoint import DirectRequest, direct_endpoints
 from gateway_serve.endpoints import Endpoint
+from gateway_serve.failure import CallFailedError
 from gateway_serve.gatekeeper import Gatekeeper, Refusal
+from gateway_serve.provider_client import ProviderClient
 from gateway_serve.request_log import RequestLog
 
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+__all__ = ["App", "CallRecorder"]
 
 _logger = logging.getLogger(__name__)
 
@@ -40,15 +44,26 @@ class _Target(NamedTuple):
 
 
 class CallRecorder:
-    """ASGI middleware that gives every LLM call its request id and its records."""
+    """ASGI middleware that gives every LLM call its request id and its records.
+
+    `app` is MLflow's gateway app. Calls that need no adapter go to the provider from here, all others
+    through it.
+    """
 
     def __init__(
-        self, app: App, endpoints: Mapping[str, Endpoint], log: RequestLog, gatekeeper: Gatekeeper
+        self,
+        app: Any,
+        endpoints: Mapping[str, Endpoint],
+        log: RequestLog,
+        gatekeeper: Gatekeeper,
     ) -> None:
         self._app = app
         self._endpoints = endpoints
         self._log = log
         self._gatekeeper = gatekeeper
+        self._direct = direct_endpoints(app)
+        seconds = MLFLOW_GATEWAY_ROUTE_TIMEOUT_SECONDS.get()  # type: ignore[no-untyped-call]
+        self._direct_call = DirectCall(ProviderClient(), seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
@@ -58,22 +73,60 @@ class CallRecorder:
             return
         client = scope.get("client")
         call = Call(request_id(scope["headers"]), client[0] if client else "")
-        token = current_call.set(call)
+        caller = Caller(call, receive, send)
         try:
-            await _Connection(call, receive, send).serve(
-                self._app, scope, lambda body: self._admit(scope, call, target, body)
+            await self._serve(scope, call, caller, target)
+        except asyncio.CancelledError:
+            # Ours, because the caller left: end quietly. Another's: pass it on.
+            task = asyncio.current_task()
+            if not call.left or task is None:
+                raise
+            task.uncancel()
+        except Exception as error:
+            # Not passed on: the server would log the message, which may quote the call's content.
+            _logger.error(
+                "a call failed with %s",
+                type(error).__name__,
+                exc_info=error,
+                extra={"request_id": call.request_id},
             )
+            if call.status is None:
+                await caller.answer(500, _BROKEN)
         finally:
-            current_call.reset(token)
+            caller.end_watch()
             records = list(call.records())
             for record in records:
                 self._log.append(record)
             self._gatekeeper.settle(call, records)
 
-    def _admit(self, scope: Scope, call: Call, target: _Target, body: bytes) -> Refusal | None:
+    async def _serve(self, scope: Scope, call: Call, caller: Caller, target: _Target) -> None:
+        body = await caller.read_body()
+        payload = _decoded(body)
+        refusal = self._admit(scope, call, target, body, payload)
+        if call.left:
+            return
+        if refusal is not None:
+            await caller.answer(refusal.status, refusal.body, refusal.headers)
+            return
+        request = self._direct_request(scope, call, target, body, payload)
+        if request is None:
+            token = current_call.set(call)
+            try:
+                await caller.serve_with(self._app, scope, body)
+            finally:
+                current_call.reset(token)
+            return
+        caller.watch_soon()
+        try:
+            await self._direct_call.serve(call, caller, request)
+        except CallFailedError as failure:
+            await caller.refuse(failure.status, failure.detail, failure.headers)
+
+    def _admit(
+        self, scope: Scope, call: Call, target: _Target, body: bytes, payload: Mapping[str, Any]
+    ) -> Refusal | None:
         """Learn from the request's body what the call asks for, and ask whether it may."""
         call.request_bytes = len(body)
-        payload = _decoded(body)
         call.stream = payload.get("stream") in (True, "true", "True", 1)
         user = payload.get("user")
         call.end_user = user if isinstance(user, str) else None
@@ -89,106 +142,23 @@ class CallRecorder:
             call.refused = refusal.error_class
         return refusal
 
-
-class _Connection:
-    """The caller's side of one call: watches it leave, counts what it gets."""
-
-    def __init__(self, call: Call, receive: Receive, send: Send) -> None:
-        self._call = call
-        self._receive = receive
-        self._send = send
-        self._body: bytes | None = None
-        self._gone = asyncio.Event()
-
-    async def serve(self, app: App, scope: Scope, admit: Callable[[bytes], Refusal | None]) -> None:
-        call = self._call
-        body = await self._read_body()
-        refusal = admit(body)
-        if call.left:
-            return
-        if refusal is not None:
-            await self._answer(refusal.status, refusal.body, refusal.headers)
-            return
-        self._body = body
-        task = asyncio.current_task()
-        watcher = asyncio.create_task(self._watch(task))
-        try:
-            await app(scope, self._replay, self._count)
-        except asyncio.CancelledError:
-            # Ours, because the caller left: end quietly. Another's: pass it on.
-            if not call.left or task is None:
-                raise
-            task.uncancel()
-        except Exception as error:
-            # Not passed on: the server would log the message, which may quote the call's content.
-            _logger.error(
-                "a call failed with %s",
-                type(error).__name__,
-                exc_info=error,
-                extra={"request_id": call.request_id},
-            )
-            if call.status is None:
-                await self._answer(500, _BROKEN)
-        finally:
-            watcher.cancel()
-
-    async def _read_body(self) -> bytes:
-        parts = []
-        while True:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                self._call.left = True
-                break
-            parts.append(message.get("body", b""))
-            if not message.get("more_body", False):
-                break
-        return b"".join(parts)
-
-    async def _watch(self, task: "asyncio.Task[Any] | None") -> None:
-        """Notice that the caller leaves, and stop what is done for it."""
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        call = self._call
-        if call.complete:
-            return
-        call.left = True
-        self._gone.set()
-        # A response that has begun stops by itself when it hears of the disconnect.
-        if call.status is None and task is not None:
-            task.cancel()
-
-    async def _replay(self) -> Message:
-        body, self._body = self._body, None
-        if body is not None:
-            return {"type": "http.request", "body": body, "more_body": False}
-        await self._gone.wait()
-        return {"type": "http.disconnect"}
-
-    async def _count(self, message: Message) -> None:
-        call = self._call
-        if message["type"] == "http.response.start":
-            call.status = message["status"]
-            headers = [
-                header for header in message.get("headers", ()) if header[0].lower() != b"x-request-id"
-            ]
-            message["headers"] = [*headers, (b"x-request-id", call.request_id.encode("ascii"))]
-        elif message["type"] == "http.response.body":
-            call.response_bytes += len(message.get("body", b""))
-            if not message.get("more_body", False):
-                call.complete = True
-        await self._send(message)
-
-    async def _answer(
-        self, status: int, body: bytes, more_headers: Iterable[tuple[bytes, bytes]] = ()
-    ) -> None:
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-            *more_headers,
-        ]
-        with contextlib.suppress(Exception):
-            await self._count({"type": "http.response.start", "status": status, "headers": headers})
-            await self._count({"type": "http.response.body", "body": body})
+    def _direct_request(
+        self, scope: Scope, call: Call, target: _Target, body: bytes, payload: Mapping[str, Any]
+    ) -> DirectRequest | None:
+        """Return the request to the provider where the call needs no adapter."""
+        direct = self._direct.get(call.endpoint) if call.endpoint else None
+        if direct is None or not payload or not _is_json(scope["headers"]):
+            return None
+        by_name = target.operation is None
+        if by_name and direct.has_limit:
+            return None
+        chosen = direct.choose()
+        if chosen.endpoint.operation != call.operation:
+            return None
+        request = chosen.request(body, payload, by_name)
+        if request is not None:
+            call.chosen = chosen.endpoint
+        return request
 
 
 def request_id(headers: Any) -> str:
@@ -213,9 +183,20 @@ def _target(scope: Scope) -> _Target | None:
     return None
 
 
+def _is_json(headers: Any) -> bool:
+    for name, value in headers:
+        if name == b"content-type":
+            return bool(value.partition(b";")[0].strip().lower() == b"application/json")
+    return False
+
+
 def _decoded(body: bytes) -> Mapping[str, Any]:
     try:
-        payload = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
+        payload = orjson.loads(body)
+    except ValueError:
+        # Python's decoder takes some more, as NaN, and so does MLflow.
+        try:
+            payload = json.loads(body)
+        except (ValueError, RecursionError):
+            return {}
     return payload if isinstance(payload, dict) else {}

@@ -1,6 +1,5 @@
 """MLflow's gateway app, with the few answers in which this gateway differs; docs/gateway.md lists them."""
 
-import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import Any
 import aiohttp
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
-from mlflow.environment_variables import MLFLOW_GATEWAY_ROUTE_TIMEOUT_SECONDS
 from mlflow.exceptions import MlflowException
 from mlflow.gateway import app as mlflow_app
 from mlflow.gateway.exceptions import AIGatewayException
@@ -18,6 +16,7 @@ from starlette.responses import StreamingResponse
 
 from gateway_serve import upstream
 from gateway_serve.call import current_call
+from gateway_serve.failure import describe, failure_event
 
 _logger = logging.getLogger(__name__)
 
@@ -62,14 +61,13 @@ async def _streaming_response(chunks: Any) -> Any:
     return StreamingResponse(_events(first, chunks), media_type="text/event-stream")
 
 
-async def _events(first: Any, rest: AsyncGenerator[Any, None]) -> AsyncIterator[str]:
+async def _events(first: Any, rest: AsyncGenerator[Any, None]) -> AsyncIterator[str | bytes]:
     try:
         yield to_sse_chunk(first.model_dump_json())
         async for chunk in rest:
             yield to_sse_chunk(chunk.model_dump_json())
     except Exception as error:
         # Too late for a status: the caller gets an error event, in the form in which OpenAI sends one.
-        status, detail = _describe(error)
         call = current_call.get()
         if call is not None:
             call.failed_in_stream = True
@@ -79,38 +77,11 @@ async def _events(first: Any, rest: AsyncGenerator[Any, None]) -> AsyncIterator[
             exc_info=error,
             extra={"request_id": call.request_id if call else None},
         )
-        yield to_sse_chunk(
-            json.dumps({"error": {"message": _text(detail), "type": "stream_error", "code": status}})
-        )
+        yield failure_event(error)
     finally:
         await rest.aclose()
 
 
 async def _answer_failure(_request: Request, error: Exception) -> JSONResponse:
-    status, detail = _describe(error)
+    status, detail = describe(error)
     return JSONResponse({"detail": detail}, status_code=status)
-
-
-def _describe(error: Exception) -> tuple[int, Any]:
-    """Return the status and the detail with which a failure is told to the caller."""
-    match error:
-        case HTTPException() | AIGatewayException():
-            return error.status_code, error.detail
-        case MlflowException():
-            status: int = error.get_http_status_code()  # type: ignore[no-untyped-call]
-            return status, {"error_code": error.error_code, "message": error.message}
-        case TimeoutError():
-            seconds = MLFLOW_GATEWAY_ROUTE_TIMEOUT_SECONDS.get()  # type: ignore[no-untyped-call]
-            return 504, f"The provider did not answer within {seconds} seconds."
-        case aiohttp.ClientError():
-            # Not the error's own message: it names hosts of the inner network.
-            return (
-                502,
-                f"The provider could not be reached, or broke the connection ({type(error).__name__}).",
-            )
-        case _:
-            return 500, "Internal Server Error"
-
-
-def _text(detail: Any) -> str:
-    return detail if isinstance(detail, str) else json.dumps(detail)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway_contracts.request_record import FIELDS, MAX_LINE_BYTES, encode, problem
@@ -64,6 +64,7 @@ def test_a_record_has_every_field_in_order_and_null_for_the_unknown() -> None:
     assert problem(record) is None
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # a loaded machine is no fault
 @given(
     extra=st.dictionaries(st.sampled_from(OPTIONAL), ANYTHING),
     texts=st.dictionaries(st.sampled_from(TEXTS), TEXT),

@@ -1,0 +1,428 @@
+"""An HTTP/1.1 client for POSTs to providers, over connections that stay open from one call to the next.
+
+It does what a gateway's calls need and nothing else: no redirects, no cookies, no proxies. What it saves
+compared with a general client is most of a call's time. Calls that need more take aiohttp (upstream.py).
+"""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import zlib
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+import httptools
+from yarl import URL
+
+# A provider that closes an idle connection just as a call is sent on it fails that call, since nobody can
+# tell whether it was read. So connections are let go first. aiohttp, which MLflow uses, waits as long.
+IDLE_S = 15.0
+# Per worker process and origin. More calls than this wait for a connection.
+MAX_CONNECTIONS = 2048
+# A caller that reads slower than the provider sends: beyond this many bytes the provider has to wait.
+_HIGH_WATER = 256 * 1024
+_SWEEP_S = 5.0
+
+
+class UnreachableError(ConnectionError):
+    """No connection could be made: nothing has been sent."""
+
+
+class BrokenError(ConnectionError):
+    """The connection ended, or what came is no HTTP, after the request was sent."""
+
+
+class Target:
+    """Where a POST goes, with its headers: all that is the same in every call.
+
+    Raises ValueError for what is no plain http URL, or no header.
+    """
+
+    __slots__ = ("_head", "host", "key", "port", "tls")
+
+    def __init__(self, url: str, headers: Iterable[tuple[str, str]]) -> None:
+        where = URL(url)
+        if where.scheme not in ("http", "https") or not where.raw_host or where.user is not None:
+            raise ValueError("not a plain http or https URL")
+        self.tls = where.scheme == "https"
+        self.host = where.raw_host
+        self.port = where.port or (443 if self.tls else 80)
+        self.key = (self.tls, self.host, self.port)
+        lines = [f"POST {where.raw_path_qs} HTTP/1.1", f"Host: {where.host_port_subcomponent}"]
+        for name, value in headers:
+            if any(ord(character) < 32 or ord(character) == 127 for character in name + value):
+                raise ValueError("a header with a control character")
+            lines.append(f"{name}: {value}")
+        lines += ["Content-Type: application/json", "Accept: */*", "Accept-Encoding: identity"]
+        self._head = "\r\n".join(lines).encode("latin-1") + b"\r\n"
+
+    def request(self, body: bytes, more: bytes = b"") -> bytes:
+        """Return the whole request; `more` are header lines of this call alone, each ending in CR LF."""
+        return b"%b%bContent-Length: %d\r\n\r\n%b" % (self._head, more, len(body), body)
+
+
+class ProviderClient:
+    """The open connections of one worker process."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tls: ssl.SSLContext | None = None
+        self._origins: dict[tuple[bool, str, int], _Origin] = {}
+
+    async def post(self, target: Target, request: bytes, seconds: float) -> "Response":
+        """Send a request; return once the answer's headers are there.
+
+        `seconds` is the time for the whole answer. Raises UnreachableError, BrokenError or TimeoutError.
+        """
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
+        origin = self._origins.get(target.key)
+        if origin is None:
+            if target.tls and self._tls is None:
+                self._tls = ssl.create_default_context()  # heeds SSL_CERT_FILE
+            origin = self._origins[target.key] = _Origin(target, self._tls if target.tls else None, loop)
+        deadline = loop.time() + seconds
+        connection = origin.idle_connection()
+        if connection is None:
+            async with asyncio.timeout_at(deadline):
+                connection = await origin.connection()
+        return await connection.send(request, deadline)
+
+    def close(self) -> None:
+        """Close all connections."""
+        for origin in self._origins.values():
+            origin.close()
+        self._origins.clear()
+
+
+class _Origin:
+    """The connections to one host and port."""
+
+    def __init__(self, target: Target, tls: ssl.SSLContext | None, loop: asyncio.AbstractEventLoop) -> None:
+        self._host = target.host
+        self._port = target.port
+        self._tls = tls
+        self._loop = loop
+        self._idle: deque[_Connection] = deque()
+        self._open = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    def idle_connection(self) -> "_Connection | None":
+        """Return the connection that was used last, if there is one."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.usable_until > self._loop.time() and not connection.is_closing():
+                return connection
+            connection.abort()
+        return None
+
+    async def connection(self) -> "_Connection":
+        """Return a connection, a new one where none is idle. Raises UnreachableError."""
+        while self._open >= MAX_CONNECTIONS:
+            turn = self._loop.create_future()
+            self._waiting.append(turn)
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled():
+                    self._wake()
+                raise
+            if found := self.idle_connection():
+                return found
+        connection = _Connection(self, self._loop)
+        self._open += 1
+        try:
+            await self._loop.create_connection(
+                lambda: connection,
+                self._host,
+                self._port,
+                ssl=self._tls,
+                server_hostname=self._host if self._tls else None,
+            )
+        except BaseException as error:
+            if not connection.made:
+                self.lost()
+            if isinstance(error, OSError | UnicodeError):
+                raise UnreachableError(type(error).__name__) from error
+            raise
+        return connection
+
+    def give_back(self, connection: "_Connection", seconds: float) -> None:
+        connection.usable_until = self._loop.time() + seconds
+        self._idle.append(connection)
+        self._wake()
+        if self._sweeper is None:
+            self._sweeper = self._loop.call_later(_SWEEP_S, self._sweep)
+
+    def lost(self) -> None:
+        self._open -= 1
+        self._wake()
+
+    def forget(self, connection: "_Connection") -> None:
+        with contextlib.suppress(ValueError):
+            self._idle.remove(connection)
+
+    def close(self) -> None:
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        while self._idle:
+            self._idle.pop().abort()
+
+    def _wake(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+
+    def _sweep(self) -> None:
+        now = self._loop.time()
+        while self._idle and self._idle[0].usable_until <= now:
+            self._idle.popleft().abort()
+        self._sweeper = self._loop.call_later(_SWEEP_S, self._sweep) if self._idle else None
+
+
+class Response:
+    """An answer of a provider, read as a whole or in the pieces in which it comes."""
+
+    __slots__ = ("_closed", "_connection", "_decoder", "headers", "reason", "status")
+
+    def __init__(self, connection: "_Connection") -> None:
+        self._connection = connection
+        self._closed = False
+        self.status: int = connection.status
+        self.reason = connection.reason
+        self.headers = connection.headers
+        encoding = self.header(b"content-encoding").lower()
+        # Not asked for, but some send it; 47: gzip or zlib, told apart by the first bytes.
+        self._decoder = zlib.decompressobj(47) if encoding in (b"gzip", b"deflate") else None
+
+    def header(self, name: bytes) -> bytes:
+        """Return the value of a header named in small letters, empty where there is none."""
+        for known, value in self.headers:
+            if known.lower() == name:
+                return value
+        return b""
+
+    async def read(self) -> bytes:
+        """Return the rest of the body. Raises BrokenError or TimeoutError."""
+        connection = self._connection
+        if connection.done:
+            return self._decoded(connection.take())
+        parts = []
+        while not connection.done:
+            parts.append(connection.take())
+            await connection.wait()
+        return self._decoded(b"".join([*parts, connection.take()]))
+
+    async def read_some(self) -> bytes:
+        """Return what has come, at least a byte; nothing at the end. Raises BrokenError or TimeoutError."""
+        connection = self._connection
+        while True:
+            if piece := connection.take():
+                if piece := self._decoded(piece):
+                    return piece
+            elif connection.done:
+                return b""
+            else:
+                await connection.wait()
+
+    def close(self) -> None:
+        """Let the connection go: to another call after a whole answer, else closed, so the provider stops."""
+        if not self._closed:
+            self._closed = True
+            self._connection.end()
+
+    def _decoded(self, data: bytes) -> bytes:
+        if self._decoder is None:
+            return data
+        try:
+            return self._decoder.decompress(data)
+        except zlib.error as error:
+            raise BrokenError("an answer that is not encoded as it says") from error
+
+
+class _Connection(asyncio.Protocol):
+    """One connection, and the answer that comes over it."""
+
+    def __init__(self, origin: _Origin, loop: asyncio.AbstractEventLoop) -> None:
+        self._origin = origin
+        self._loop = loop
+        self._transport: Any = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._error: Exception | None = None
+        self._busy = False
+        self._paused = False
+        self.made = False
+        self.usable_until = 0.0
+        self._reset()
+
+    def _reset(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self._parts: list[bytes] = []
+        self._buffered = 0
+        self.status = 0
+        self.reason = ""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self._answered = False
+        self._to_the_end = False
+        self._keep = False
+        self.done = False
+
+    async def send(self, request: bytes, deadline: float) -> Response:
+        self._busy = True
+        self._timer = self._loop.call_at(deadline, self._expire)
+        self._transport.write(request)
+        try:
+            while not self._answered:
+                await self.wait()
+        except BaseException:
+            self.end()
+            raise
+        return Response(self)
+
+    async def wait(self) -> None:
+        """Wait for something to happen. Raises what ended the connection early."""
+        if self._error is not None:
+            raise self._error
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def take(self) -> bytes:
+        parts = self._parts
+        if not parts:
+            return b""
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        parts.clear()
+        self._buffered = 0
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+        return data
+
+    def end(self) -> None:
+        """End the call: keep the connection where it can serve another."""
+        if not self._busy:
+            return
+        self._busy = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self.done or self._error is not None or self._to_the_end or self._transport.is_closing():
+            self.abort()
+            return
+        seconds = min(IDLE_S, self._kept_for()) if self._keep else 0.0
+        if seconds <= 0:
+            self.abort()
+            return
+        if self._paused:
+            self._transport.resume_reading()
+            self._paused = False
+        self._reset()
+        self._origin.give_back(self, seconds)
+
+    def is_closing(self) -> bool:
+        return bool(self._transport.is_closing())
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    # asyncio calls these.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self.made = True
+        if (sock := transport.get_extra_info("socket")) is not None:
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._busy:
+            self.abort()  # nobody asked
+            return
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._fail(BrokenError("an answer that is no HTTP"))
+            return
+        if self._buffered > _HIGH_WATER and not self._paused and not self.done:
+            self._paused = True
+            self._transport.pause_reading()
+        if self._answered:
+            self._notify()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._origin.forget(self)
+        self._origin.lost()
+        if not self._busy or self.done:
+            return
+        if self._to_the_end and error is None:
+            self.done = True
+            self._notify()
+            return
+        self._fail(BrokenError("the connection ended early"))
+
+    # httptools calls these.
+
+    def on_status(self, status: bytes) -> None:
+        self.reason += status.decode("latin-1")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 200:
+            return
+        self.status = status
+        self._answered = True
+        names = {name.lower() for name, _ in self.headers}
+        self._to_the_end = b"content-length" not in names and b"transfer-encoding" not in names
+
+    def on_body(self, data: bytes) -> None:
+        self._parts.append(data)
+        self._buffered += len(data)
+
+    def on_message_complete(self) -> None:
+        if self._answered:
+            self._to_the_end = False
+            self._keep = self._parser.should_keep_alive()
+            self.done = True
+        else:  # 100 Continue and the like
+            self.headers = []
+            self.reason = ""
+
+    def _notify(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _fail(self, error: Exception) -> None:
+        if self._error is None:
+            self._error = error
+        self.abort()
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(self._error)
+
+    def _expire(self) -> None:
+        self._fail(TimeoutError())
+
+    def _kept_for(self) -> float:
+        """Return for how many seconds the server keeps an idle connection, less a second for the way."""
+        for name, value in self.headers:
+            if name.lower() == b"keep-alive":
+                for part in value.split(b","):
+                    key, _, number = part.strip().partition(b"=")
+                    if key.lower() == b"timeout" and number.isdigit():
+                        return int(number) - 1.0
+        return IDLE_S
