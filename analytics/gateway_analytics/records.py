@@ -1,18 +1,20 @@
-"""Request records as a DuckDB view, wherever they come from, each once."""
+"""Records as DuckDB views, wherever they come from, each once."""
 
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from gateway_analytics import timerange
+from gateway_analytics import incoming, quarantine, timerange
+from gateway_analytics.manifest import Manifest
 from gateway_analytics.problems import UsageProblem
+from gateway_analytics.record_kind import ACCESS, REQUESTS, RecordKind
 from gateway_analytics.results import read_results
 from gateway_analytics.sql_text import sql
-from gateway_analytics.store import StoreFiles, list_files, settled_problems
-from gateway_contracts.request_record import FIELDS, SCHEMA_VERSION
+from gateway_analytics.store import StoreFiles, list_files
 
 if TYPE_CHECKING:
     import duckdb
@@ -21,18 +23,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_TYPES = {"int": "BIGINT", "text": "VARCHAR", "bool": "BOOLEAN", "number": "DOUBLE"}
-_COLUMNS = {known.name: _TYPES[known.type] for known in FIELDS}
-_INVALID = " OR ".join(f"{known.name} IS NULL" for known in FIELDS if not known.nullable)
 _IN_RANGE = (
-    "received_at >= coalesce(getvariable('since'), TIMESTAMPTZ '-infinity')"
-    " AND received_at <= coalesce(getvariable('until'), TIMESTAMPTZ 'infinity')"
-)
-# DuckDB refuses to read no files.
-_PARQUET = "read_parquet(getvariable('parquet_files'), union_by_name = true, hive_partitioning = false)"
-_NO_RECORDS = "(SELECT * FROM template LIMIT 0)"
-_NO_LINES = (
-    "(SELECT * REPLACE (CAST(received_at AS VARCHAR) AS received_at), '' AS filename FROM template LIMIT 0)"
+    "received_at >= coalesce(getvariable('since') - getvariable('margin'), TIMESTAMPTZ '-infinity')"
+    " AND received_at <= coalesce(getvariable('until') + getvariable('margin'), TIMESTAMPTZ 'infinity')"
 )
 # What a filter's values are compared with; an empty value stands for records that have none.
 _FILTERED = {
@@ -63,25 +56,38 @@ class Records:
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def ask(query: "Query", question: Callable[[Records], T]) -> T:
+def ask(query: "Query", question: Callable[[Records], T], *, access: bool = False) -> T:
     """Open the records that a query is about and put a question to them. Raises UsageProblem.
 
+    With `access` there is a view `access_records` as well, of the load balancers' records, without filters;
+    both views then reach a day beyond the range on either side: what belongs together has not the same time.
     Asks again where compaction replaced a file between listing and reading it.
     """
     import duckdb
 
+    kinds = {"records": REQUESTS} | ({"access_records": ACCESS} if access else {})
+    margin = timedelta(days=1 if access else 0)
     for attempt in range(1, _TRIES + 1):
-        files = StoreFiles([], [])
+        files: dict[str, StoreFiles] = {}
         connection = duckdb.connect(
             config={"autoinstall_known_extensions": False, "temp_directory": tempfile.gettempdir()}
         )
         try:
             span = timerange.resolve(connection, query.tz, query.since, query.until, query.last)
-            if query.store is not None:
-                files = list_files(query.store, span.first_utc_date, span.last_utc_date)
-            return question(_open(connection, span, query, files))
-        except (duckdb.IOException, duckdb.InvalidInputException) as error:
-            if attempt < _TRIES and files.vanished:
+            connection.execute("SET VARIABLE margin = $margin", {"margin": margin})
+            for view, kind in kinds.items():
+                dates = _shifted(span.first_utc_date, -margin), _shifted(span.last_utc_date, margin)
+                files[view] = (
+                    list_files(query.store, *dates, kind) if query.store is not None else StoreFiles([], [])
+                )
+            with tempfile.TemporaryDirectory(prefix="gateway-analytics-") as directory:
+                records = Records(connection, span)
+                for view, kind in kinds.items():
+                    _open(records, kind, view, query, files[view], Path(directory))
+                _notes(records, query, files["records"])
+                return question(records)
+        except (duckdb.IOException, duckdb.InvalidInputException, OSError) as error:
+            if attempt < _TRIES and any(listed.vanished for listed in files.values()):
                 continue
             reason = str(error).partition("\n")[0]
             raise UsageProblem(f"the store cannot be read: {reason}") from error
@@ -90,56 +96,50 @@ def ask(query: "Query", question: Callable[[Records], T]) -> T:
     raise AssertionError("unreachable: the last try returns or raises")
 
 
+def _shifted(day: str | None, by: timedelta) -> str | None:
+    return (date.fromisoformat(day) + by).isoformat() if day else None
+
+
 def _open(
-    connection: "duckdb.DuckDBPyConnection", span: timerange.TimeRange, query: "Query", files: StoreFiles
-) -> Records:
-    records = Records(connection, span)
-    schema = ", ".join(f"{name} {kind}" for name, kind in (_COLUMNS | {"received_at": "TIMESTAMPTZ"}).items())
-    connection.execute(f"CREATE TEMP TABLE template ({schema})")
+    records: Records, kind: RecordKind, view: str, query: "Query", files: StoreFiles, directory: Path
+) -> None:
+    """Create the view over one kind of records. Raises UsageProblem."""
+    connection = records.connection
+    columns = kind.read_columns | {"received_at": "TIMESTAMPTZ"}
+    schema = ", ".join(f"{name} {type_name}" for name, type_name in columns.items())
+    connection.execute(f"CREATE TEMP TABLE {view}_template ({schema})")
     if query.results is not None:
-        _insert(connection, read_results(query.results))
-    _set(connection, "incoming_files", files.incoming)
-    _set(connection, "parquet_files", files.parquet)
+        _insert(connection, read_results(query.results), directory)
+    checked = incoming.check(connection, files, kind, directory)
+    _set(connection, f"{view}_incoming", checked.files)
+    _set(connection, f"{view}_parquet", files.parquet)
+    # DuckDB refuses to read no files.
+    none = f"(FROM {view}_template LIMIT 0)"
+    no_lines = f"(SELECT * REPLACE (CAST(received_at AS VARCHAR) AS received_at) FROM {none})"  # noqa: S608 -- no input
+    parquet = f"read_parquet(getvariable('{view}_parquet'), union_by_name = true, hive_partitioning = false)"
     connection.execute(
         sql(
             "records",
-            incoming_source=_json_source("incoming_files", ", filename = true")
-            if files.incoming
-            else _NO_LINES,
-            parquet_source=_PARQUET if files.parquet else _NO_RECORDS,
-            invalid=_INVALID,
-            schema_version=SCHEMA_VERSION,
+            view=view,
+            key=", ".join(kind.key),
+            incoming_source=kind.lines(f"getvariable('{view}_incoming')") if checked.files else no_lines,
+            parquet_source=parquet if files.parquet else none,
+            invalid=" OR ".join(f"{name} IS NULL" for name in kind.required),
+            schema_version=kind.schema_version,
             in_range=_IN_RANGE,
-            filters=_filters(connection, query.filters),
+            filters=_filters(connection, query.filters) if kind is REQUESTS else "true",
         )
     )
-    _check_lines(records)
-    if query.store is not None and not files.incoming and not files.parquet:
-        records.notes.append(
-            "the store holds no records"
-            + (
-                " of that time."
-                if span.since or span.until
-                else " yet: nothing was called, or nothing has arrived."
-            )
-        )
-    return records
+    _warn(records, kind, view, checked)
 
 
-def _json_source(variable: str, more: str = "") -> str:
-    columns = ", ".join(f"{name}: '{kind}'" for name, kind in _COLUMNS.items())
-    return (
-        f"read_json(getvariable('{variable}'), columns = {{{columns}}},"
-        f" format = 'newline_delimited', ignore_errors = true{more})"
-    )
-
-
-def _insert(connection: "duckdb.DuckDBPyConnection", records: Sequence[Mapping[str, Any]]) -> None:
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "results.jsonl"
-        path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
-        _set(connection, "results_files", [str(path)])
-        connection.execute(sql("results", source=_json_source("results_files")))
+def _insert(
+    connection: "duckdb.DuckDBPyConnection", records: Sequence[Mapping[str, Any]], directory: Path
+) -> None:
+    path = directory / "results.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    _set(connection, "results_files", [str(path)])
+    connection.execute(sql("results", source=REQUESTS.lines("getvariable('results_files')")))
 
 
 def _set(connection: "duckdb.DuckDBPyConnection", variable: str, values: Sequence[str]) -> None:
@@ -158,25 +158,38 @@ def _filters(connection: "duckdb.DuckDBPyConnection", filters: Mapping[str, Sequ
     return " AND ".join(conditions) or "true"
 
 
-def _check_lines(records: Records) -> None:
-    found = records.rows(sql("line_problems", invalid=_INVALID, schema_version=SCHEMA_VERSION))
-    invalid = {
-        row["filename"]: settled_problems(row["filename"], row["invalid"]) for row in found if row["invalid"]
-    }
-    invalid = {name: count for name, count in invalid.items() if count}
-    if invalid:
+def _warn(records: Records, kind: RecordKind, view: str, checked: incoming.CheckedFiles) -> None:
+    """Say which lines and records are left out. Raises UsageProblem where that is all there are."""
+    what = "record" if kind is REQUESTS else "access record"
+    if invalid := checked.invalid:
         records.warnings.append(
-            f"not counted: {plural(sum(invalid.values()), 'line')} without a valid record,"
+            f"not counted: {plural(sum(invalid.values()), 'line')} without a valid {what},"
             f" in {plural(len(invalid), 'incoming file')} (first: {Path(min(invalid)).name})"
         )
-    newer = sum(row["newer"] for row in found)
+    newer = checked.newer
     if not newer:
-        newer = records.rows(sql("newer_records", schema_version=SCHEMA_VERSION))[0]["newer"]
+        rows = records.rows(sql("newer_records", view=view, schema_version=kind.schema_version))
+        newer = rows[0]["newer"]
     if newer:
-        message = f"{plural(newer, 'record')} of a schema_version above {SCHEMA_VERSION}"
-        if not records.rows("SELECT 1 FROM records LIMIT 1"):
+        message = f"{plural(newer, what)} of a schema_version above {kind.schema_version}"
+        if not records.connection.table(view).limit(1).project("true").fetchall():
             raise UsageProblem(f"the store has only {message}. Use the gateway-analytics of that version.")
         records.warnings.append(f"not counted: {message}; use the gateway-analytics of that version")
+
+
+def _notes(records: Records, query: "Query", files: StoreFiles) -> None:
+    """Say what is in quarantine, and that there is nothing, where that is so. Raises OSError."""
+    if query.store is None:
+        return
+    if lines := quarantine.count(query.store, Manifest.load(query.store)):
+        records.warnings.append(
+            f"not counted: {plural(lines, 'line')} in quarantine; see {query.store / quarantine.DIRECTORY}"
+        )
+    if not files.incoming and not files.parquet:
+        when = " of that time." if records.range.since or records.range.until else None
+        records.notes.append(
+            f"the store holds no records{when or ' yet: nothing was called, or nothing has arrived.'}"
+        )
 
 
 def plural(count: int, noun: str) -> str:

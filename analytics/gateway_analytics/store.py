@@ -1,27 +1,25 @@
 """The files of a log store."""
 
-import json
 import os
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from gateway_analytics import parts
+from gateway_analytics.manifest import Manifest
 from gateway_analytics.problems import UsageProblem
-from gateway_contracts.request_record import SCHEMA_VERSION, problem
-
-# A file written to this recently may end in a line that is still being written.
-STILL_WRITTEN_SECONDS = 60.0
+from gateway_analytics.record_kind import REQUESTS, RecordKind
 
 
 @dataclass(frozen=True, slots=True)
 class StoreFiles:
-    """The files that a query reads."""
+    """The files of one kind of records that a query reads."""
 
     incoming: list[str]
     parquet: list[str]
+    # Bytes at the beginning of an incoming file that compaction is done with.
+    consumed: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def vanished(self) -> bool:
@@ -29,8 +27,10 @@ class StoreFiles:
         return any(not Path(name).exists() for name in (*self.incoming, *self.parquet))
 
 
-def list_files(store: Path, first_utc_date: str | None, last_utc_date: str | None) -> StoreFiles:
-    """The request records' files that may hold calls of these UTC dates. Raises UsageProblem."""
+def list_files(
+    store: Path, first_utc_date: str | None, last_utc_date: str | None, kind: RecordKind = REQUESTS
+) -> StoreFiles:
+    """The files that may hold records of these UTC dates. Raises UsageProblem."""
     with _readable(store):
         if not store.exists():
             raise UsageProblem(
@@ -41,18 +41,41 @@ def list_files(store: Path, first_utc_date: str | None, last_utc_date: str | Non
                 f"--store: {store} is no directory. Give the one that holds incoming/ and requests/."
             )
         # In this order: what compaction moves meanwhile is seen twice, and counted once, instead of never.
-        incoming = sorted(_files(store / "incoming" / "requests", ".jsonl"))
+        incoming, consumed = _incoming(store, kind)
         parquet: list[str] = []
-        partitions = store / "requests"
+        partitions = store / kind.name
         for partition in sorted(entry.name for entry in partitions.iterdir()) if partitions.is_dir() else ():
             day = partition.removeprefix("date=")
             if day == partition or (first_utc_date or day) > day or day > (last_utc_date or day):
                 continue
-            parquet += sorted(_files(partitions / partition, ".parquet"))
-    return StoreFiles(incoming, parquet)
+            parquet += list_parts(partitions / partition)
+    return StoreFiles(incoming, parquet, consumed)
 
 
-def _files(directory: Path, suffix: str) -> Iterator[str]:
+def _incoming(store: Path, kind: RecordKind) -> tuple[list[str], dict[str, int]]:
+    """Files with lines that compaction has not read, and how much of each it has."""
+    names = sorted(files(store / "incoming" / kind.name, ".jsonl"))
+    manifest = Manifest.load(store)
+    unread, consumed = [], {}
+    for name in names:
+        try:
+            done = manifest.consumed(store, f"{kind.name}/{Path(name).name}")
+            if Path(name).stat().st_size > done:
+                unread.append(name)
+                consumed[name] = done
+        except FileNotFoundError:
+            continue  # compaction was done with it
+    return unread, consumed
+
+
+def list_parts(partition: Path) -> list[str]:
+    """The Parquet files of one day, without those whose place another has taken. Raises OSError."""
+    names = {Path(name).name: name for name in files(partition, ".parquet")}
+    gone = parts.replaced(names)
+    return sorted(path for name, path in names.items() if name not in gone)
+
+
+def files(directory: Path, suffix: str) -> Iterator[str]:
     """The files right in a directory with this suffix; names that start with a dot are half written."""
     if not directory.is_dir():
         return
@@ -69,36 +92,3 @@ def _readable(store: Path) -> Iterator[None]:
         raise UsageProblem(
             f"--store: {error.filename or store} cannot be read: {error.strerror}. Run as a user who may."
         ) from None
-
-
-def settled_problems(name: str, found: int) -> int:
-    """How many complete lines of an incoming file are no records, where a query found so many.
-
-    The last line of a file that is being written may be cut only for now; it is left out.
-    """
-    path = Path(name)
-    try:
-        if time.time() - path.stat().st_mtime > STILL_WRITTEN_SECONDS:
-            return found
-        with path.open("rb") as lines:
-            return sum(_broken(line) for line in lines if line.endswith(b"\n") and line.strip())
-    except OSError:
-        return found
-
-
-def _broken(line: bytes) -> bool:
-    try:
-        record = json.loads(line)
-    except ValueError:
-        return True
-    version = record.get("schema_version") if isinstance(record, dict) else None
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        return False
-    return problem(record) is not None or not _is_utc(record["received_at"])
-
-
-def _is_utc(text: str) -> bool:
-    try:
-        return text.endswith("Z") and datetime.fromisoformat(text) is not None
-    except ValueError:
-        return False

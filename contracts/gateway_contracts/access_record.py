@@ -23,9 +23,9 @@ FIELDS = (
     field("response_bytes", "int", "body to the caller"),
     field("duration_ms", "number", "first byte read to last byte sent"),
     field("upstream_address", "text?", f"the gateway that was tried; {_MANY}", 256),
-    field("upstream_status", "text?", f"what it answered; {_MANY}"),
-    field("upstream_connect_ms", "text?", f"time to connect to it; {_MANY}"),
-    field("upstream_header_ms", "text?", f"time to its answer's header; {_MANY}"),
-    field("upstream_ms", "text?", f"time to its answer's last byte; {_MANY}"),
+    field("upstream_status", "number or text?", f"what it answered; {_MANY}"),
+    field("upstream_connect_ms", "number or text?", f"time to connect to it; {_MANY}"),
+    field("upstream_header_ms", "number or text?", f"time to its answer's header; {_MANY}"),
+    field("upstream_ms", "number or text?", f"time to its answer's last byte; {_MANY}"),
     field("limited", "bool", "true where the load balancer itself turned the call away"),
 )

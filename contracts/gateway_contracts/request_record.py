@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from gateway_contracts import record_field
 from gateway_contracts.record_field import field
 
 SCHEMA_VERSION = 1
@@ -97,14 +98,7 @@ def encode(record: Mapping[str, Any]) -> bytes:
 
 def problem(record: Any) -> str | None:
     """Say what makes a decoded line no valid record of this schema version; None where it is one."""
-    if not isinstance(record, dict):
-        return "not a JSON object"
-    if record.get("schema_version") != SCHEMA_VERSION:
-        return f"schema_version is {record.get('schema_version')!r}, not {SCHEMA_VERSION}"
-    for known in FIELDS:
-        if not known.accepts(record.get(known.name)):
-            return f"{known.name} is missing or no {known.type}"
-    return None
+    return record_field.problem(record, FIELDS, SCHEMA_VERSION)
 
 
 def _cut(text: str, characters: int) -> str:

@@ -1,2 +1,2 @@
 -- Compacted records of a version that is not known here.
-SELECT count(*) AS newer FROM other_records WHERE schema_version > {schema_version}
+SELECT count(*) AS newer FROM {view}_others WHERE schema_version > {schema_version}
