@@ -15,16 +15,20 @@ from gateway_eval.version import version
 
 # Loaded when used: a command's libraries should not slow the others down.
 _COMMANDS = {
+    "ask": "gateway_eval.commands.ask:ask",
     "check": "gateway_eval.commands.check:check",
     "emulator": "gateway_eval.commands.emulator:emulator",
     "load": "gateway_eval.commands.load:load",
     "run": "gateway_eval.commands.run:run",
+    "validate": "gateway_eval.commands.validate:validate",
 }
 _SUMMARIES = {
+    "ask": "Ask a gateway one question.",
     "check": "Tell the status of gateways without spending money.",
     "emulator": "Stand in for a model provider, for demos and tests.",
     "load": "Put load on a gateway and measure what its callers would see.",
     "run": "Put cases to gateways and judge the answers.",
+    "validate": "Tell whether case files can be used.",
 }
 
 

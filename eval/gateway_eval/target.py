@@ -65,6 +65,10 @@ class Target:
             return f"/gateway/{quote(endpoint.name, safe='')}/invocations"
         return "/v1/chat/completions"
 
+    def choose(self, name: str | None) -> Endpoint:
+        """Return the endpoint of this name, without one the default. Raises ValueError as these do."""
+        return self.default_endpoint() if name is None else self.endpoint(name)
+
     def endpoint(self, name: str) -> Endpoint:
         """Return the endpoint of this name, with no more than its name where the host does not list it.
 

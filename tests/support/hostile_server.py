@@ -135,6 +135,15 @@ def echo_key_in_answer(connection: socket.socket, server: "HostileServer") -> No
     connection.sendall(http(200, completion(f"You sent {said}"), X_Request_ID=f"id-{said}"))
 
 
+def echo_key_in_stream(connection: socket.socket, server: "HostileServer") -> None:
+    """Repeat the caller's credentials in a stream, cut in the middle of the key."""
+    said = server.requests[-1].headers.get("authorization", "none")
+    pieces = (event({"content": said[:12]}), event({"content": said[12:]}), event(finish="stop"))
+    whole = stream(*pieces)
+    if callable(whole):
+        whole(connection, server)
+
+
 @dataclass
 class Received:
     """A request that came in."""

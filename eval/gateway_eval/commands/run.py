@@ -277,7 +277,7 @@ def _choose_endpoints(
         if target is None:
             continue
         try:
-            chosen = target.endpoint(name) if name is not None else target.default_endpoint()
+            chosen = target.choose(name)
         except ValueError as error:
             raise click.UsageError(f"{record.name}: {error}") from error
         record.endpoint = as_provider(chosen, provider)
