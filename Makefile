@@ -39,6 +39,14 @@ bench-gateway: venv  ## compare with stock MLflow, Portkey and LiteLLM
 	tests/support/install_packages.sh wrk openssl
 	python -m bench.gateway $(BENCH)
 
+bench-memory: venv  ## what the gateway weighs over a million calls
+	tests/support/install_packages.sh wrk openssl
+	python -m bench.memory $(BENCH)
+
+bench-streams: venv  ## a thousand streams at a time: is any chunk held back?
+	tests/support/install_packages.sh openssl
+	python -m bench.streams $(BENCH)
+
 bench-disconnects: venv  ## 100,000 calls whose callers leave at random
 	CALLS=$(or $(CALLS),100000) pytest tests/integration/gateway/behaviour/test_leaving_callers.py
 
@@ -57,4 +65,4 @@ requirements:  ## pin pyproject.toml's dependencies again, with hashes
 	$(COMPILE) --all-extras requirements/build.in -o requirements/dev.txt
 	$(subst pyproject.toml,bench/pinned/litellm.in,$(COMPILE)) -o bench/pinned/litellm.txt
 
-.PHONY: help venv test demo demo-fleet demo-remove bench-gateway bench-disconnects lint requirements
+.PHONY: help venv test demo demo-fleet demo-remove bench-gateway bench-memory bench-streams bench-disconnects lint requirements

@@ -260,3 +260,8 @@ CONTENDERS = (
     Contender(PORTKEY, _pinned_portkey, _portkey),
     Contender(LITELLM, _pinned_litellm, _litellm),
 )
+
+
+def contender(name: str) -> Contender:
+    """Return the contender of this name."""
+    return next(one for one in CONTENDERS if one.name == name)

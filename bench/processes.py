@@ -15,7 +15,6 @@ from pathlib import Path
 
 _START_SECONDS = 120
 _STOP_SECONDS = 20
-_PSS = re.compile(r"^Pss:\s+(\d+) kB", re.MULTILINE)
 
 
 class NotAvailableError(Exception):
@@ -34,7 +33,11 @@ class Running:
 
         Memory that n processes share counts as 1/n in each: https://docs.kernel.org/filesystems/proc.html
         """
-        return sum(_pss_kb(pid) for pid in _tree(self.process.pid)) * 1024 / 1e6
+        return sum(_kb(pid, "Pss") for pid in _tree(self.process.pid)) * 1024 / 1e6
+
+    def largest_rss_mb(self) -> float:
+        """Return the resident memory of its largest process in MB (10^6 bytes)."""
+        return max(_kb(pid, "Rss") for pid in _tree(self.process.pid)) * 1024 / 1e6
 
     def wait_for(self, url: str) -> None:
         """Return once the URL answers with any HTTP status. Raises NotAvailableError with the log's end."""
@@ -106,12 +109,12 @@ def _tree(pid: int) -> list[int]:
     return []
 
 
-def _pss_kb(pid: int) -> int:
+def _kb(pid: int, name: str) -> int:
     try:
-        match = _PSS.search(Path(f"/proc/{pid}/smaps_rollup").read_text())
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:  # it ended meanwhile
         return 0
-    return int(match[1]) if match else 0
+    return next((int(line.split()[1]) for line in lines if line.startswith(f"{name}:")), 0)
 
 
 def _end_of(log: Path) -> str:
