@@ -106,8 +106,8 @@ def _text(
             page.table(["calls", "PSS, MB", "worker's RSS, MB"], rows),
             f"From {settled.calls:,} calls to {last.calls:,} the PSS changed by "
             f"{last.pss_mb - settled.pss_mb:+.1f} MB. {errors} calls failed. {records:,} records were "
-            f"written, {lost} are missing; more records than calls, because wrk cuts off the calls that are open "
-            "at the end of a step.",
+            f"written, {lost} are missing; more records than calls, because wrk cuts off the calls that are "
+            "open at the end of a step.",
         ]
     )
 

@@ -71,8 +71,8 @@ def main(streams: int, chunks: int, write: bool) -> None:
     text = "\n\n".join(
         [
             f"{circumstances}. {streams} streams at a time, {chunks} chunks each, one a second; how much "
-            "later than the provider sent it a chunk reached its caller. *Held back* are chunks that came only "
-            "after the next one was due. The memory is what the PSS grew by while all streams were open.",
+            "later than the provider sent it a chunk reached its caller. *Held back* are chunks that came "
+            "only after the next one was due. The memory is what the PSS grew by while all streams were open.",
             page.table(head, rows),
         ]
     )
