@@ -72,7 +72,7 @@ def main(streams: int, chunks: int, write: bool) -> None:
         [
             f"{circumstances}. {streams} streams at a time, {chunks} chunks each, one a second; how much "
             "later than the provider sent it a chunk reached its caller. *Held back* are chunks that came "
-            "only after the next one was due. The memory is what the PSS grew by while all streams were open.",
+            "only after the next one was due. Memory: what the PSS grew by while all streams were open.",
             page.table(head, rows),
         ]
     )
