@@ -72,7 +72,7 @@ def emulator(
     tls_key: Path | None,
     **behaviour: Any,
 ) -> None:
-    """Run a provider that costs nothing: OpenAI, Azure OpenAI and Anthropic, answered from memory.
+    """Run a provider that costs nothing: OpenAI, Azure OpenAI, Anthropic and Gemini, from memory.
 
     Answers depend on the request alone. A prompt may ask for a fault: "[emulator:rate_limit]",
     "[emulator:quota]", "[emulator:status=503]", "[emulator:hang]", "[emulator:cut_stream]",

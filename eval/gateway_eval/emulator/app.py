@@ -3,10 +3,11 @@
 import asyncio
 import functools
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs
 
-from gateway_eval.emulator import delivery, errors, messages, models, routes
+from gateway_eval.emulator import delivery, errors, generate_content, messages, models, routes
 from gateway_eval.emulator.call import Call, encode
 from gateway_eval.emulator.directives import DirectiveError
 from gateway_eval.emulator.errors import Dialect, ProviderError
@@ -16,6 +17,8 @@ from gateway_eval.emulator.witness import Entry, Witness
 # Calls larger than this are not kept for the next equal one, which bounds the memory that kept calls take.
 _LARGEST_KEPT = 16 * 1024
 _CALLS_KEPT = 2048
+# Where a key may stand besides the header for bearer tokens.
+_KEY_HEADERS = {"anthropic": b"x-api-key", "azure": b"api-key", "gemini": b"x-goog-api-key"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ class Emulator:
             body = await exchange.body()
         except BodyTooLarge:
             raise ProviderError(413, "Request body is too large: more than 32 MiB.") from None
-        self._authenticate(headers, route.dialect)
+        self._authenticate(exchange, route.dialect)
         if self.options.error_rate and self._chance.random() < self.options.error_rate:
             raise ProviderError(500, "The emulator failed by chance, as --error-rate asks for.")
         fault = headers.get(b"x-emulator-fault")
@@ -107,10 +110,11 @@ class Emulator:
         headers = [JSON, (b"x-request-id", entry.request_id.encode("latin-1", "replace")), *error.headers()]
         await exchange.whole(error.status, headers, error.body(dialect, entry.request_id))
 
-    def _authenticate(self, headers: dict[bytes, bytes], dialect: Dialect) -> None:
-        key: bytes | None = None
-        if dialect != "openai":
-            key = headers.get(b"x-api-key" if dialect == "anthropic" else b"api-key")
+    def _authenticate(self, exchange: Exchange, dialect: Dialect) -> None:
+        headers = exchange.headers
+        key = headers.get(_KEY_HEADERS.get(dialect, b""))
+        if key is None and dialect == "gemini":
+            key = parse_qs(exchange.scope["query_string"]).get(b"key", [None])[-1]
         if key is None:
             authorization = headers.get(b"authorization", b"")
             if authorization[:7].lower() == b"bearer ":
@@ -135,9 +139,14 @@ class Emulator:
                 self.witness.reset()
                 return await exchange.whole(200, [JSON], encode(self.witness.stats()))
             case "GET", "/v1/models" | "/models":
-                return await self._models(exchange)
+                anthropic = b"anthropic-version" in exchange.headers
+                return await self._models(exchange, "anthropic" if anthropic else "openai")
+            case "GET", "/v1beta/models":
+                return await self._models(exchange, "gemini")
             case "POST", _ if path in routes.COUNT_TOKENS:
-                return await self._count_tokens(exchange)
+                return await self._count_tokens(exchange, "anthropic", messages.count_tokens)
+            case "POST", _ if routes.counts_gemini_tokens(path):
+                return await self._count_tokens(exchange, "gemini", generate_content.count_tokens)
         if known:
             message = (
                 f"Not allowed to {method} on {path}. (HINT: Perhaps you meant to use a different HTTP "
@@ -155,23 +164,23 @@ class Emulator:
             return await exchange.whole(400, [JSON], error.body("openai"))
         return await exchange.whole(200, [JSON], encode(self.witness.requests(int(text))))
 
-    async def _count_tokens(self, exchange: Exchange) -> None:
+    async def _count_tokens(
+        self, exchange: Exchange, dialect: Dialect, count: Callable[[bytes], bytes]
+    ) -> None:
         try:
-            self._authenticate(exchange.headers, "anthropic")
-            body = messages.count_tokens(await exchange.body())
+            self._authenticate(exchange, dialect)
+            body = count(await exchange.body())
         except ProviderError as error:
-            return await exchange.whole(error.status, [JSON], error.body("anthropic"))
+            return await exchange.whole(error.status, [JSON], error.body(dialect))
         return await exchange.whole(200, [JSON], body)
 
-    async def _models(self, exchange: Exchange) -> None:
-        anthropic = b"anthropic-version" in exchange.headers
-        dialect: Dialect = "anthropic" if anthropic else "openai"
+    async def _models(self, exchange: Exchange, dialect: Dialect) -> None:
         try:
-            self._authenticate(exchange.headers, dialect)
+            self._authenticate(exchange, dialect)
         except ProviderError as error:
             return await exchange.whole(error.status, [JSON], error.body(dialect))
         names = sorted(self.options.models) or models.catalogue()
-        return await exchange.whole(200, [JSON], encode(models.page(names, anthropic=anthropic)))
+        return await exchange.whole(200, [JSON], encode(models.page(names, dialect)))
 
 
 def _prepare(route: routes.Route, body: bytes, fault: str | None) -> Call:

@@ -2,6 +2,7 @@
 
 OpenAI: https://platform.openai.com/docs/guides/error-codes
 Anthropic: https://docs.anthropic.com/en/api/errors
+Gemini: https://ai.google.dev/gemini-api/docs/troubleshooting
 Azure OpenAI: https://learn.microsoft.com/azure/ai-services/openai/quotas-limits
 """
 
@@ -12,7 +13,7 @@ from typing import Any, Literal
 
 from gateway_eval.emulator.directives import Directives
 
-Dialect = Literal["openai", "azure", "anthropic"]
+Dialect = Literal["openai", "azure", "anthropic", "gemini"]
 
 _OPENAI_TYPES = {400: "invalid_request_error", 401: "invalid_request_error", 404: "invalid_request_error"}
 _ANTHROPIC_TYPES = {
@@ -25,6 +26,16 @@ _ANTHROPIC_TYPES = {
     429: "rate_limit_error",
     504: "timeout_error",
     529: "overloaded_error",
+}
+_GEMINI_STATUSES = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
 }
 
 
@@ -55,6 +66,13 @@ class ProviderError(Exception):
             )
             error = {"type": kind, "message": self.message}
             return {"type": "error", "error": error, "request_id": request_id}
+        if dialect == "gemini":
+            name = _GEMINI_STATUSES.get(self.status, "UNKNOWN")
+            found: dict[str, Any] = {"code": self.status, "message": self.message, "status": name}
+            if self.retry_after is not None:
+                kind = "type.googleapis.com/google.rpc.RetryInfo"
+                found["details"] = [{"@type": kind, "retryDelay": f"{self.retry_after:g}s"}]
+            return {"error": found}
         if dialect == "azure" and self.status in (401, 404, 429):
             return {"error": {"code": self.code or str(self.status), "message": self.message}}
         kind = self.type or _OPENAI_TYPES.get(
@@ -84,6 +102,12 @@ def missing_key(dialect: Dialect) -> ProviderError:
             return ProviderError(401, "x-api-key header is required")
         case "azure":
             return wrong_key("azure")
+        case "gemini":
+            return ProviderError(
+                403,
+                "Method doesn't allow unregistered callers (callers without established identity). Please "
+                "use API Key or other form of API consumer identity to call this API.",
+            )
         case "openai":
             return ProviderError(
                 401,
@@ -99,6 +123,8 @@ def wrong_key(dialect: Dialect) -> ProviderError:
     match dialect:
         case "anthropic":
             return ProviderError(401, "invalid x-api-key")
+        case "gemini":
+            return ProviderError(400, "API key not valid. Please pass a valid API key.")
         case "azure":
             return ProviderError(
                 401,
@@ -121,6 +147,12 @@ def unknown_model(dialect: Dialect, model: str) -> ProviderError:
     match dialect:
         case "anthropic":
             return ProviderError(404, f"model: {model}")
+        case "gemini":
+            return ProviderError(
+                404,
+                f"models/{model} is not found for API version v1beta, or is not supported for this method. "
+                "Call ListModels to see the list of available models and their supported methods.",
+            )
         case "azure":
             return ProviderError(
                 404,
@@ -176,6 +208,8 @@ def _rate_limit(dialect: Dialect, model: str, retry_after: float) -> ProviderErr
     match dialect:
         case "anthropic":
             message = "This request would exceed your organization's rate limit of 50 requests per minute."
+        case "gemini":
+            message = f"Resource has been exhausted (e.g. check quota). Please retry in {retry_after:g}s."
         case "azure":
             message = (
                 "Requests to the ChatCompletions_Create Operation have exceeded call rate limit of your "

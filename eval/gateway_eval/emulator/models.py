@@ -3,6 +3,8 @@
 import re
 from typing import Any
 
+from gateway_eval.emulator.errors import Dialect
+
 # A provider answers an alias with the dated snapshot behind it.
 # https://platform.openai.com/docs/models, https://docs.anthropic.com/en/docs/about-claude/models
 SNAPSHOTS = {
@@ -53,15 +55,21 @@ _UNDATED = (
     "claude-haiku-5-5",
     "claude-opus-5-5",
     "claude-sonnet-5-5",
+    "gemini-2.0-flash",
+    "gemini-2.5-flash",
+    "gemini-2.5-flash-lite",
+    "gemini-2.5-pro",
 )
 
 EMBEDDING_DIMENSIONS = {
     "text-embedding-3-small": 1536,
     "text-embedding-3-large": 3072,
     "text-embedding-ada-002": 1536,
+    "gemini-embedding-001": 3072,
+    "text-embedding-004": 768,
 }
 
-_REASONING = re.compile(r"(?:o\d|gpt-[5-9])(?!.*chat)")
+_REASONING = re.compile(r"(?:o\d|gpt-[5-9])(?!.*chat)|gemini-(?:2\.5|[3-9])(?!.*lite)")
 
 
 def snapshot(model: str) -> str:
@@ -84,9 +92,16 @@ def catalogue() -> list[str]:
     return sorted({*SNAPSHOTS, *SNAPSHOTS.values(), *_UNDATED, *EMBEDDING_DIMENSIONS})
 
 
-def page(names: list[str], *, anthropic: bool) -> dict[str, Any]:
+def page(names: list[str], dialect: Dialect) -> dict[str, Any]:
     """Return the list of models as the provider shows it."""
-    if anthropic:
+    if dialect == "gemini":
+        methods = ["generateContent", "countTokens", "embedContent"]
+        listed_models = [
+            {"name": f"models/{name}", "displayName": name, "supportedGenerationMethods": methods}
+            for name in names
+        ]
+        return {"models": listed_models}
+    if dialect == "anthropic":
         data = [
             {"type": "model", "id": name, "display_name": name, "created_at": "2024-01-01T00:00:00Z"}
             for name in names

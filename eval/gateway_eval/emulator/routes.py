@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from gateway_eval.emulator.call import Call
 from gateway_eval.emulator.chat import ChatCall
 from gateway_eval.emulator.completions import CompletionCall
+from gateway_eval.emulator.embed_content import BatchEmbedContentsCall, EmbedContentCall
 from gateway_eval.emulator.embeddings import EmbeddingCall
 from gateway_eval.emulator.errors import Dialect
+from gateway_eval.emulator.generate_content import GenerateContentCall, StreamGenerateContentCall
 from gateway_eval.emulator.messages import MessagesCall
 from gateway_eval.emulator.responses import ResponsesCall
 
@@ -17,7 +19,7 @@ Parser = Callable[[bytes, Dialect, str | None, str | None], Call]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An operation at a path. `deployment` is the name in an Azure path."""
+    """An operation at a path. `deployment` is the name in a path of Azure or Gemini."""
 
     parse: Parser
     dialect: Dialect
@@ -44,14 +46,32 @@ _FIXED: dict[str, Route] = {
 _FIXED |= {f"/openai/v1/{name}": Route(parse, "azure") for name, parse in _OPENAI.items()}
 _FIXED["/openai/responses"] = Route(ResponsesCall, "azure")
 
+_GEMINI: dict[str, Parser] = {
+    "generateContent": GenerateContentCall,
+    "streamGenerateContent": StreamGenerateContentCall,
+    "embedContent": EmbedContentCall,
+    "batchEmbedContents": BatchEmbedContentsCall,
+}
+
 COUNT_TOKENS = ("/messages/count_tokens", "/v1/messages/count_tokens")
 
-_AZURE = re.compile(r"/openai/deployments/([^/]+)/(.+)")
+_AZURE_PATH = re.compile(r"/openai/deployments/([^/]+)/(.+)")
+_GEMINI_PATH = re.compile(r"/v1(?:beta)?/models/([^/:]+):(\w+)")
 
 
 def find(path: str) -> Route | None:
     """Return the operation at `path`, None where there is none."""
     route = _FIXED.get(path)
-    if route is None and (match := _AZURE.fullmatch(path)) and match[2] in _OPENAI:
+    if route is not None:
+        return route
+    if (match := _AZURE_PATH.fullmatch(path)) and match[2] in _OPENAI:
         return Route(_OPENAI[match[2]], "azure", match[1])
-    return route
+    if (match := _GEMINI_PATH.fullmatch(path)) and match[2] in _GEMINI:
+        return Route(_GEMINI[match[2]], "gemini", match[1])
+    return None
+
+
+def counts_gemini_tokens(path: str) -> bool:
+    """Tell whether Gemini counts tokens at `path`."""
+    match = _GEMINI_PATH.fullmatch(path)
+    return match is not None and match[2] == "countTokens"
