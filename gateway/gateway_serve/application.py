@@ -18,7 +18,11 @@ from pydantic import ValidationError
 from gateway_serve import log_lines, mlflow_app
 from gateway_serve.endpoints import endpoints_of
 from gateway_serve.gatekeeper import Gatekeeper
-from gateway_serve.middleware import App, CallRecorder
+from gateway_serve.key_file import KeyFile
+from gateway_serve.limits import Limits
+from gateway_serve.metrics import Metrics
+from gateway_serve.middleware import CallRecorder
+from gateway_serve.pages import Pages
 from gateway_serve.request_log import RequestLog
 from gateway_serve.secret_files import SecretFileError, SecretFiles
 from gateway_serve.settings import Settings
@@ -37,12 +41,21 @@ class Application:
         self.config_path = config_path
         self._settings = settings
         self._secrets = SecretFiles(settings.secrets_directory)
+        # These outlive a configuration, and processes forked from this one share their counts.
+        self.metrics = Metrics()
+        self._limits = Limits()
+        self._keys = KeyFile(settings.api_keys) if settings.api_keys else None
         self._log: RequestLog | None = None
-        self.app: App | None = None
+        self.app: Pages | None = None
         self.digest = ""
 
     def load(self) -> None:
-        """Make the app anew. Raises ConfigError and keeps the one before."""
+        """Make the app anew. Raises ConfigError and keeps the one before.
+
+        The first time it reads the file of keys too, and may raise KeyFileError.
+        """
+        if self._keys is not None and self.app is None:
+            self._keys.load()
         try:
             self._secrets.load()
         except SecretFileError as error:
@@ -69,20 +82,45 @@ class Application:
             "gateway_version": importlib.metadata.version("mlflow-gateway-fleet"),
             "config_digest": digest,
         }
-        self._log = RequestLog(
-            self._settings.request_log, self._settings.host_name, self._settings.instance, identity
+        settings = self._settings
+        log = RequestLog(settings.request_log, settings.host_name, settings.instance, identity, self.metrics)
+        required = settings.request_log_required
+        gatekeeper = Gatekeeper(
+            self.metrics, log, log_required=required, keys=self._keys, limits=self._limits
         )
-        self.app = CallRecorder(app, endpoints_of(app), self._log, Gatekeeper())
+        recorder = CallRecorder(app, endpoints_of(app), log, gatekeeper)
+        self.app = Pages(recorder, gatekeeper, self.metrics, log, log_required=required, keys=self._keys)
+        self._log = log
         self.digest = digest
         # Workers share this memory for as long as nobody writes to it, and collecting garbage writes.
         gc.unfreeze()
         gc.collect()
         gc.freeze()
 
-    def begin_process(self) -> None:
-        """Call this in a new worker process, before it serves."""
+    def begin_process(self, worker: int) -> None:
+        """Call this in a new worker process, before it serves; no other process has its number."""
+        self.metrics.begin_process(worker)
+        if self._keys is not None:
+            self._keys.watch(self.metrics.keys_current)
         if self._log is not None:
             self._log.begin_process()
+
+    def refresh_keys(self) -> None:
+        """Follow the file of keys, and tell the log; for the process that serves no call."""
+        if self._keys is not None:
+            self._keys.refresh(tell=True)
+
+    def begin_stop(self) -> None:
+        """Call this in a worker process that takes no new connections any more."""
+        if self.app is not None:
+            self.app.stopping = True
+
+    def end_process(self) -> None:
+        """Call this in a worker process that has served its last call."""
+        if self._log is not None:
+            self._log.close()
+        if self._keys is not None:
+            self._keys.close()
 
 
 def config_digest(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The command `gateway-serve`: options, environment and defaults of `mlflow gateway start`."""
+"""The command `gateway-serve`: options, environment and defaults of `mlflow gateway start`, and `keys`."""
 
 import os
 from pathlib import Path
@@ -6,16 +6,17 @@ from pathlib import Path
 import click
 
 from gateway_serve import log_lines
+from gateway_serve.api_keys import KeyFileError
+from gateway_serve.keys_command import keys
 from gateway_serve.settings import Settings, SettingsError
 
 
-@click.command(epilog="Environment variables and signals: docs/gateway.md.")
+@click.group(invoke_without_command=True, epilog="Environment variables and signals: docs/gateway.md.")
 @click.option(
     "--config-path",
     envvar="MLFLOW_GATEWAY_CONFIG",
-    required=True,
     type=click.Path(path_type=Path),
-    help="The gateway configuration file, as for MLflow.  [env: MLFLOW_GATEWAY_CONFIG]",
+    help="The gateway configuration file, as for MLflow; needed to serve.  [env: MLFLOW_GATEWAY_CONFIG]",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
@@ -26,13 +27,20 @@ from gateway_serve.settings import Settings, SettingsError
 )
 @click.option("--check", is_flag=True, help="Only check the configuration and the settings, then exit.")
 @click.version_option(package_name="mlflow-gateway-fleet")
-def main(config_path: Path, host: str, port: int, workers: int, check: bool) -> None:
+@click.pass_context
+def main(
+    context: click.Context, config_path: Path | None, host: str, port: int, workers: int, check: bool
+) -> None:
     """Serve an MLflow AI Gateway configuration, and leave a request record for every LLM call.
 
     \b
     Example:
       GATEWAY_REQUEST_LOG=- gateway-serve --config-path config.yaml --port 5000 --workers 4
     """
+    if context.invoked_subcommand is not None:
+        return
+    if config_path is None:
+        raise click.MissingParameter(param=next(p for p in context.command.params if p.name == "config_path"))
     try:
         settings = Settings.from_environment(os.environ)
     except SettingsError as error:
@@ -53,5 +61,10 @@ def main(config_path: Path, host: str, port: int, workers: int, check: bool) -> 
         application.load()
     except ConfigError as error:
         raise click.BadParameter(str(error), param_hint="--config-path") from None
+    except KeyFileError as error:
+        raise click.BadParameter(str(error), param_hint="GATEWAY_API_KEYS") from None
     if not check:
         run(application, settings, host, port, workers)
+
+
+main.add_command(keys)

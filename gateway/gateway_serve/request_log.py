@@ -1,18 +1,32 @@
 """The spool: request records, one append each, in one file per worker process and UTC hour."""
 
+import asyncio
 import contextlib
+import errno
 import logging
 import os
 import time
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from gateway_contracts.request_record import SCHEMA_VERSION, encode
+from gateway_serve.disk_sync import DiskSync
 
 _logger = logging.getLogger(__name__)
 
 STANDARD_OUTPUT = "-"
+
+_PROBE_BYTES = 4096  # what a record may need
+_PROBE_FRESH_S = 2
+
+
+class LogMetrics(Protocol):
+    """Where the log counts."""
+
+    records_written: Any
+    records_lost: Any
+    log_writable: Any
 
 
 class RequestLog:
@@ -20,29 +34,48 @@ class RequestLog:
 
     `target` is a directory, `-` for standard output, or None to write nothing. `identity` is what all records
     of this process have in common. A record that cannot be written is lost, which the gap in `sequence`
-    shows; the call is served all the same.
+    shows.
     """
 
-    def __init__(self, target: str | None, host: str, instance: str, identity: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        target: str | None,
+        host: str,
+        instance: str,
+        identity: dict[str, Any],
+        metrics: LogMetrics | None = None,
+    ) -> None:
         self._target = target
         self._host = host
         self._instance = instance
         self._identity = identity
-        self.begin_process()
+        self._metrics = metrics
+        self._begin()
 
     def begin_process(self) -> None:
         """Start a new boot: called in every process after the fork that made it."""
+        self._begin()
+        if self._writes_files:
+            self._sync.start()
+
+    def _begin(self) -> None:
         self._boot_id = uuid.uuid4().hex
         self._sequence = 0
         self._hour = -1
         self._descriptor = -1
         self._unfinished = b""  # the rest of a record of which the file system took only a part
-        self._failing = False
+        self._proven_at = 0.0  # monotonic time at which the spool was last seen to be writable
+        self._sync = DiskSync()
+        self.problem: str | None = None  # why records cannot be written now
 
     @property
     def boot_id(self) -> str:
         """The id of this process in its records."""
         return self._boot_id
+
+    @property
+    def _writes_files(self) -> bool:
+        return self._target is not None and self._target != STANDARD_OUTPUT
 
     def append(self, record: dict[str, Any]) -> None:
         """Write one record. Never raises: a log that fails must not fail the call."""
@@ -61,38 +94,103 @@ class RequestLog:
                     "instance": self._instance,
                 }
             )
-            if self._target == STANDARD_OUTPUT:
-                os.write(1, line)
-            else:
-                self._append(line)
-        except (OSError, ValueError) as error:
-            self._report(error)
+        except ValueError as error:
+            # A mistake in this program, not of the disk.
+            self._count(lost=1)
+            _logger.error("request record %d of boot_id %s is lost: %s", self._sequence, self._boot_id, error)
+            return
+        try:
+            self._write(line)
+        except OSError as error:
+            self._count(lost=1)
+            self._note(error, self._sequence)
         else:
-            self._report(None)
+            self._note(_full_disk() if self._unfinished else None, self._sequence)
+
+    async def check(self) -> str | None:
+        """Find out whether a record could be written now, and return why not."""
+        if self._writes_files and time.monotonic() - self._proven_at >= _PROBE_FRESH_S:
+            self._note(await asyncio.to_thread(self._probe), self._sequence + 1)
+        return self.problem or self._sync.problem
+
+    def _probe(self) -> OSError | None:
+        path = Path(self._target or "") / f".probe-{self._boot_id}"
+        try:
+            try:
+                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+                try:
+                    if os.write(descriptor, bytes(_PROBE_BYTES)) < _PROBE_BYTES:
+                        return _full_disk()
+                finally:
+                    os.close(descriptor)
+            finally:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            return error
+        return None
+
+    def _note(self, error: OSError | None, sequence: int) -> None:
+        """Take note of whether writing works; say once that it fails, and once that it works again."""
+        if error is None:
+            self._proven_at = time.monotonic()
+            if self.problem is None:
+                return
+            self.problem = None
+            _logger.warning("request records are written again from sequence %d on", sequence)
+        else:
+            self._proven_at = 0.0
+            if self.problem is not None:
+                return
+            self.problem = f"request records cannot be written: {error.strerror or error}"
+            _logger.error(
+                "request records are being lost from sequence %d of boot_id %s on: %s: %s; free or repair %s",
+                sequence,
+                self._boot_id,
+                type(error).__name__,
+                error,
+                self._target,
+            )
+        if self._metrics is not None:
+            self._metrics.log_writable.set(0 if error else 1)
 
     def close(self) -> None:
-        """Close the file, where one is open."""
+        """Write what is left, flush it to disk and close the file, where one is open."""
+        self._sync.stop()
         if self._descriptor < 0:
             return
-        with contextlib.suppress(OSError):
+        try:
             self._finish()
+        except OSError:
+            self._count(lost=1)
+        with contextlib.suppress(OSError):
+            os.fsync(self._descriptor)
         os.close(self._descriptor)
         self._descriptor = -1
 
-    def _append(self, line: bytes) -> None:
+    def _write(self, line: bytes) -> None:
+        if not self._writes_files:
+            os.write(1, line)
+            self._count(written=1)
+            return
         seconds = time.time()
         hour = int(seconds) // 3600
-        if hour != self._hour or self._descriptor < 0:
-            self._finish()
-            self.close()
+        if hour != self._hour or self._descriptor < 0 or self._sync.is_removed(self._descriptor):
+            self._leave_file()
             self._descriptor = self._open(seconds)
             self._hour = hour
         self._finish()
         written = os.write(self._descriptor, line)
-        if written < len(line):
-            # The rest goes in front of the next record, so that no line is torn for good.
-            self._unfinished = line[written:]
-            raise OSError("only a part of a record was written; is the disk full?")
+        self._sync.wanted(self._descriptor)
+        # The rest goes in front of the next record, so that no line is torn for good.
+        self._unfinished = line[written:]
+        if not self._unfinished:
+            self._count(written=1)
+
+    def _leave_file(self) -> None:
+        if self._descriptor >= 0:
+            self._finish()
+            self._sync.close(self._descriptor)
+            self._descriptor = -1
 
     def _finish(self) -> None:
         if not self._unfinished:
@@ -100,7 +198,8 @@ class RequestLog:
         written = os.write(self._descriptor, self._unfinished)
         self._unfinished = self._unfinished[written:]
         if self._unfinished:
-            raise OSError("only a part of a record was written; is the disk full?")
+            raise _full_disk()
+        self._count(written=1)
 
     def _open(self, seconds: float) -> int:
         hour = time.strftime("%Y%m%dT%H", time.gmtime(seconds))
@@ -108,19 +207,13 @@ class RequestLog:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         return os.open(Path(self._target or "") / name, flags, 0o640)
 
-    def _report(self, error: Exception | None) -> None:
-        """Say once that writing fails, and once that it works again."""
-        if error is not None and not self._failing:
-            self._failing = True
-            _logger.error(
-                "request records are being lost from sequence %d of boot_id %s on: %s: %s; "
-                "calls are still served; free or repair %s",
-                self._sequence,
-                self._boot_id,
-                type(error).__name__,
-                error,
-                self._target,
-            )
-        elif error is None and self._failing:
-            self._failing = False
-            _logger.warning("request records are written again from sequence %d on", self._sequence)
+    def _count(self, written: int = 0, lost: int = 0) -> None:
+        if self._metrics is not None:
+            if written:
+                self._metrics.records_written.inc(written)
+            if lost:
+                self._metrics.records_lost.inc(lost)
+
+
+def _full_disk() -> OSError:
+    return OSError(errno.ENOSPC, "only a part of a record was written; is the disk full?")

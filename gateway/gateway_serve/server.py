@@ -1,12 +1,14 @@
 """gunicorn in this process: a master that loads the application once, and the workers forked from it."""
 
 import asyncio
+import itertools
 import logging
 import os
 import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from uvicorn_worker import UvicornWorker
 
 from gateway_serve.application import Application, ConfigError, config_digest
 from gateway_serve.log_lines import GunicornLog
+from gateway_serve.metrics import memory_directory
 from gateway_serve.settings import Settings
 
 _logger = logging.getLogger(__name__)
@@ -40,21 +43,24 @@ class Worker(UvicornWorker):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.number = -1  # its place among the workers; the master gives it
         self.config.timeout_graceful_shutdown = self.cfg.graceful_timeout - _KILL_MARGIN_S
 
     def init_process(self) -> None:
         """Begin as a process of its own, then serve."""
-        self.app.application.begin_process()
+        self.app.application.begin_process(self.number)
         super().init_process()
 
     async def _serve(self) -> None:
         # As the parent does, with our server in place of uvicorn's.
         self.config.app = self.wsgi
-        server = _PatientServer(self.config, self.ppid)
+        application: Application = self.app.application
+        server = _PatientServer(self.config, self.ppid, application.begin_stop)
         # What the master sends on INT and QUIT; the parent class only sets a flag that uvicorn does not read.
         asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, server.quit)
         # Plain sockets: uvloop would close the number behind gunicorn's own ones twice.
         await server.serve(sockets=[listener.sock for listener in self.sockets])
+        application.end_process()
         if not server.started:
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
@@ -62,9 +68,10 @@ class Worker(UvicornWorker):  # type: ignore[misc]
 class _PatientServer(uvicorn.Server):
     """uvicorn's server, with an end that loses no call: neither one that just begins nor one that is cut."""
 
-    def __init__(self, config: uvicorn.Config, master: int) -> None:
+    def __init__(self, config: uvicorn.Config, master: int, begin_stop: Callable[[], None]) -> None:
         super().__init__(config)
         self._master = master
+        self._begin_stop = begin_stop
 
     async def on_tick(self, counter: int) -> bool:
         # A worker without a master would hold the port for ever, with nobody to stop it.
@@ -79,6 +86,7 @@ class _PatientServer(uvicorn.Server):
             task.cancel()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._begin_stop()
         await self._linger(sockets or [])
         await super().shutdown()
         if self.server_state.tasks:
@@ -127,9 +135,11 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "keepalive": self._settings.keep_alive,
             "forwarded_allow_ips": self._settings.forwarded_allow_ips,
             # The heartbeat's file: in memory, so that a slow disk is not taken for a dead worker.
-            "worker_tmp_dir": _memory_directory(),
+            "worker_tmp_dir": memory_directory(),
             # A socket file that nobody here uses, where the root file system may be read-only.
             "control_socket_disable": True,
+            "pre_fork": _number,
+            "child_exit": _forget,
         }
         for name, value in settings.items():
             self.cfg.set(name, value)
@@ -149,6 +159,7 @@ class _Master(Arbiter):  # type: ignore[misc]
     def murder_workers(self) -> None:
         """Do what gunicorn does about every second, and look at the configuration file."""
         super().murder_workers()
+        self.app.application.refresh_keys()
         stamp = self._stamp()
         if stamp == self._seen:
             return
@@ -198,5 +209,11 @@ def _digest_or_empty(path: Path) -> str:
         return ""
 
 
-def _memory_directory() -> str | None:
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - gunicorn makes its file safely there
+def _number(master: Arbiter, worker: Worker) -> None:
+    """Give a worker the smallest number that none of the living has."""
+    taken = {other.number for other in master.WORKERS.values()}
+    worker.number = next(number for number in itertools.count() if number not in taken)
+
+
+def _forget(master: Arbiter, worker: Worker) -> None:
+    master.app.application.metrics.forget(worker.number)

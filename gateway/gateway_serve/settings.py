@@ -25,6 +25,8 @@ class Settings:
     host_name: str
     instance: str
     request_log: str | None
+    request_log_required: bool
+    api_keys: Path | None
     secrets_directory: Path | None
     forwarded_allow_ips: str
     graceful_timeout: int
@@ -34,17 +36,16 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
         """Read the settings. Raises SettingsError."""
-        if environment.get("GATEWAY_API_KEYS"):
-            raise SettingsError(
-                "GATEWAY_API_KEYS is set, but this version cannot check keys and would let every caller in; "
-                "unset it, and keep callers out by network rules"
-            )
         host_name = _name(environment, "GATEWAY_HOST", socket.gethostname())
+        request_log = _request_log(environment.get("GATEWAY_REQUEST_LOG"))
         secrets = environment.get("GATEWAY_SECRETS_DIR")
+        keys = environment.get("GATEWAY_API_KEYS")
         return cls(
             host_name=host_name,
             instance=_name(environment, "GATEWAY_INSTANCE", host_name),
-            request_log=_request_log(environment.get("GATEWAY_REQUEST_LOG")),
+            request_log=request_log,
+            request_log_required=_required(environment, request_log),
+            api_keys=Path(keys) if keys else None,
             secrets_directory=Path(secrets) if secrets else None,
             forwarded_allow_ips=_addresses(environment.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")),
             # Longer than MLflow waits for a provider (300 s), so that a stop cuts no call.
@@ -84,6 +85,16 @@ def _addresses(text: str) -> str:
                 "use addresses or networks such as 10.3.49.0/24, with commas between them"
             ) from None
     return text
+
+
+def _required(environment: Mapping[str, str], request_log: str | None) -> bool:
+    variable = "GATEWAY_REQUEST_LOG_REQUIRED"
+    text = environment.get(variable) or "false"
+    if text.lower() not in ("true", "false"):
+        raise SettingsError(f"{variable} is {text!r}; use true or false")
+    if text.lower() == "true" and request_log is None:
+        raise SettingsError(f"{variable} is true, but GATEWAY_REQUEST_LOG names no place for records; set it")
+    return text.lower() == "true"
 
 
 def _request_log(target: str | None) -> str | None:

@@ -27,7 +27,8 @@ def test_trusted_proxies_are_addresses_and_networks(addresses: str) -> None:
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
-        ("GATEWAY_API_KEYS", "/etc/keys.yml"),
+        ("GATEWAY_REQUEST_LOG_REQUIRED", "yes"),
+        ("GATEWAY_REQUEST_LOG_REQUIRED", "true"),
         ("GATEWAY_HOST", "../etc"),
         ("GATEWAY_INSTANCE", "a b"),
         ("GATEWAY_INSTANCE", "x" * 65),

@@ -4,6 +4,7 @@ import calendar
 import errno
 import json
 import os
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -158,3 +159,38 @@ def test_a_half_written_record_is_finished_before_the_next_hours_file(
     at(monkeypatch, "2026-03-02T00:00:00")
     log.append(RECORD)
     assert [record["sequence"] for record in records(tmp_path)] == [1, 2]
+
+
+def test_flushing_happens_beside_the_work_and_at_most_once_a_second(
+    log: RequestLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flush, threads = os.fsync, []
+
+    def watched(descriptor: int) -> None:
+        threads.append(threading.current_thread())
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    log.begin_process()
+    begun = time.monotonic()
+    while len(threads) < 2:
+        log.append(RECORD)
+        assert time.monotonic() < begun + 60
+    assert len(threads) <= time.monotonic() - begun + 1
+    assert threading.current_thread() not in threads
+    log.close()
+    assert threading.current_thread() in threads  # nothing is left to chance at the end
+
+
+def test_a_file_that_is_removed_in_use_is_begun_again(log: RequestLog, tmp_path: Path) -> None:
+    log.begin_process()
+    log.append(RECORD)
+    (file,) = tmp_path.iterdir()
+    file.unlink()
+    begun = time.monotonic()
+    while not file.exists():
+        log.append(RECORD)
+        time.sleep(0.02)
+        assert time.monotonic() < begun + 60
+    log.close()
+    assert records(tmp_path)

@@ -1,0 +1,170 @@
+"""What this gateway did, added up over its workers; docs/metrics.md lists the metrics."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+    values,
+)
+
+from gateway_serve.call import Attempt
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_MASTER = -1
+# Seconds. Calls of a language model take from tens of milliseconds to minutes.
+_DURATIONS = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300)
+
+
+class Metrics:
+    """Counters and histograms of this process; `exposition` adds up those of all workers.
+
+    Each worker counts in files of its own in memory, under a number that the master gives it. The worker that
+    takes a dead one's place takes its number and goes on counting from there, so nothing is forgotten and the
+    files do not pile up.
+
+    Labels hold only what the configuration names, never what a caller makes up.
+    """
+
+    def __init__(self) -> None:
+        # Not on disk: the root file system may be read-only, and a slow disk must not slow a call.
+        self._directory = Path(tempfile.mkdtemp(prefix="llm-gateway-metrics-", dir=memory_directory()))
+        atexit.register(_remove, self._directory, os.getpid())
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(self._directory)
+        self._worker = _MASTER
+        values.ValueClass = values.MultiProcessValue(lambda: self._worker)  # type: ignore[no-untyped-call]
+        # Of no use but to keep two instances in one process apart: what is exposed is read from the files.
+        self._registry = CollectorRegistry()
+        labels = ("endpoint", "operation", "provider", "status", "error_class")
+        self._calls = self._counter("calls", "Calls that are over.", labels)
+        self._upstream_errors = self._counter(
+            "upstream_errors", "Requests to a provider that failed.", ("endpoint", "provider", "error_class")
+        )
+        self._tokens = self._counter(
+            "tokens", "Tokens as providers counted them.", ("endpoint", "provider", "direction")
+        )
+        self._duration = self._histogram(
+            "call_duration_seconds", "From a call's first byte to its last.", ("endpoint", "operation")
+        )
+        self._first_token = self._histogram(
+            "time_to_first_token_seconds", "Streams: to the first chunk with output.", ("endpoint",)
+        )
+        self.in_flight = self._gauge("calls_in_flight", "Calls that are under way.", "livesum")
+        self.records_written = self._counter("request_records_written", "Request records in the spool.")
+        self.records_lost = self._counter(
+            "request_records_lost", "Request records that could not be written."
+        )
+        self.log_writable = self._gauge(
+            "request_log_writable", "1 where every worker can write request records, else 0.", "livemin"
+        )
+        self.keys_current = self._gauge(
+            "api_keys_current", "1 where the file of keys as it is now is in force, else 0.", "livemin"
+        )
+        # This process serves no call, so it must not speak of living workers.
+        self.forget(_MASTER)
+        # By what a record says; looking a child up costs more than counting.
+        self._children: dict[tuple[Any, ...], _Children] = {}
+
+    def begin_process(self, worker: int) -> None:
+        """Count from now on as the worker of this number, which no other process has."""
+        self._worker = worker
+        self._children = {}
+        self.in_flight.set(0)
+        self.log_writable.set(1)
+        self.keys_current.set(1)
+
+    def forget(self, worker: int) -> None:
+        """Drop what is only true of a worker that lives; called once it is dead."""
+        multiprocess.mark_process_dead(worker, self._directory)  # type: ignore[no-untyped-call]
+
+    def count(self, records: Iterable[Mapping[str, Any]], attempts: Iterable[Attempt]) -> None:
+        """Count a call that is over, by its records, the final one last, and its requests to providers."""
+        for record in records:
+            children = self._of(record)
+            if record["final"]:
+                children.calls.inc()
+                children.duration.observe(record["duration_ms"] / 1000)
+            if tokens := record.get("input_tokens"):
+                children.input.inc(max(tokens, 0))
+            if tokens := record.get("output_tokens"):
+                children.output.inc(max(tokens, 0))
+            if (first := record.get("time_to_first_token_ms")) is not None:
+                children.first_token.observe(first / 1000)
+        for attempt in attempts:
+            error, endpoint = attempt.error_class, attempt.endpoint
+            if error is not None and endpoint is not None:
+                self._upstream_errors.labels(endpoint.name, endpoint.provider or "", error).inc()
+
+    def exposition(self) -> bytes:
+        """Return the metrics of all workers in Prometheus' text format."""
+        registry = CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry, self._directory)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)
+
+    def _of(self, record: Mapping[str, Any]) -> "_Children":
+        key = (
+            record.get("endpoint"),
+            record.get("operation"),
+            record.get("provider"),
+            record["http_status"],
+            record["error_class"],
+        )
+        children = self._children.get(key)
+        if children is None:
+            endpoint, operation, provider = (part or "" for part in key[:3])
+            children = self._children[key] = _Children(
+                self._calls.labels(endpoint, operation, provider, str(key[3]), key[4] or ""),
+                self._duration.labels(endpoint, operation),
+                self._first_token.labels(endpoint),
+                self._tokens.labels(endpoint, provider, "input"),
+                self._tokens.labels(endpoint, provider, "output"),
+            )
+        return children
+
+    def _counter(self, name: str, text: str, labels: Iterable[str] = ()) -> Counter:
+        return Counter(f"llm_gateway_{name}", text, tuple(labels), registry=self._registry)
+
+    def _histogram(self, name: str, text: str, labels: Iterable[str]) -> Histogram:
+        return Histogram(
+            f"llm_gateway_{name}", text, tuple(labels), registry=self._registry, buckets=_DURATIONS
+        )
+
+    def _gauge(self, name: str, text: str, mode: Any) -> Gauge:
+        return Gauge(f"llm_gateway_{name}", text, registry=self._registry, multiprocess_mode=mode)
+
+
+class _Children:
+    """The counters that calls of one kind count in."""
+
+    __slots__ = ("calls", "duration", "first_token", "input", "output")
+
+    def __init__(
+        self, calls: Counter, duration: Histogram, first_token: Histogram, input_: Counter, output: Counter
+    ) -> None:
+        self.calls = calls
+        self.duration = duration
+        self.first_token = first_token
+        self.input = input_
+        self.output = output
+
+
+def memory_directory() -> str | None:
+    """Return a directory in memory where files may be made; None where only the usual places are left."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - files are made safely there
+
+
+def _remove(directory: Path, owner: int) -> None:
+    # Workers end through here, too, and are not the ones to remove it.
+    if os.getpid() == owner:
+        shutil.rmtree(directory, ignore_errors=True)
