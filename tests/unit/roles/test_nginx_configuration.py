@@ -23,13 +23,26 @@ from support.roles import Role
         {"load_balancer_members": ["[::1]:5101", "127.0.0.1:5102"], "load_balancer_bind_address": "::1"},
         {"load_balancer_bind_address": "127.0.0.1", "load_balancer_max_body_size": "1g"},
         {"inventory_hostname": "Gateway_1.example.com"},
+        {"load_balancer_requests_per_minute": 600},
+        {"load_balancer_requests_per_minute": 100000, "load_balancer_requests_burst": 0},
+        {"load_balancer_requests_per_minute": 60, "load_balancer_limit_per": "address"},
         {
             "load_balancer_members": [
                 f"10.0.{host}.1:{port}" for host in range(100) for port in range(5101, 5109)
             ]
         },
     ],
-    ids=["two", "one", "IPv6", "large bodies", "a long host name", "800 gateways"],
+    ids=[
+        "two",
+        "one",
+        "IPv6",
+        "large bodies",
+        "a long host name",
+        "a limit",
+        "a limit without bursts",
+        "a limit per address",
+        "800 gateways",
+    ],
 )
 def test_nginx_accepts_the_configuration(tmp_path: Path, variables: dict[str, Any]) -> None:
     (tmp_path / "tmp").mkdir()
