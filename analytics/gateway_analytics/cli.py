@@ -8,7 +8,7 @@ import click
 from gateway_analytics.commands.lazy_group import LazyGroup
 from gateway_contracts.exit_codes import ExitCode
 
-_COMMANDS = ("costs", "requests", "prices", "schema")
+_COMMANDS = ("costs", "requests", "prices", "compact", "schema")
 
 
 @click.group(

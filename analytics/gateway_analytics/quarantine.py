@@ -43,9 +43,14 @@ def _entry(name: str, problem: Problem, now: datetime) -> bytes:
     return json.dumps(entry).encode() + b"\n"
 
 
+def adopt(store: Path, manifest: Manifest) -> None:
+    """Take what is in quarantine as valid, where there is no manifest yet. Raises OSError."""
+    manifest.quarantine = {path.name: path.stat().st_size for path in files(store)}
+
+
 def recover(store: Path, manifest: Manifest) -> None:
     """Take back what a compaction wrote that ended before it was done. Raises OSError."""
-    for path in _files(store):
+    for path in files(store):
         size = manifest.quarantine.get(path.name, 0)
         if path.stat().st_size > size:
             os.truncate(path, size)
@@ -54,7 +59,7 @@ def recover(store: Path, manifest: Manifest) -> None:
 def count(store: Path, manifest: Manifest) -> int:
     """How many lines are in quarantine. Raises OSError."""
     lines = 0
-    for path in _files(store):
+    for path in files(store):
         left = manifest.quarantine.get(path.name, path.stat().st_size)
         with path.open("rb") as file:
             while left > 0 and (data := file.read(min(left, 1 << 20))):
@@ -63,7 +68,8 @@ def count(store: Path, manifest: Manifest) -> int:
     return lines
 
 
-def _files(store: Path) -> Iterator[Path]:
+def files(store: Path) -> Iterator[Path]:
+    """The files of the quarantine, oldest first."""
     directory = store / DIRECTORY
     if directory.is_dir():
         yield from sorted(path for path in directory.glob("quarantine-*.jsonl") if path.is_file())

@@ -1,0 +1,118 @@
+"""Which lines of incoming files compaction takes next: whole ones, in batches of bounded size."""
+
+import calendar
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway_analytics.manifest import Manifest
+from gateway_analytics.record_kind import RecordKind
+
+# What is in memory at once, and what becomes one part: about 200,000 records.
+GROUP_BYTES = 32 << 20
+BATCH_BYTES = 192 << 20
+RETIRED = ".retired"
+
+_HOUR = re.compile(r"-(\d{8}T\d{2})\.jsonl")
+_SECONDS_AN_HOUR = 3600
+_STEP = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Whole lines of a file below incoming/: its bytes from start to end."""
+
+    name: str
+    start: int
+    end: int
+
+
+Group = list[Slice]
+Batch = list[Group]
+
+
+def batches(store: Path, manifest: Manifest, kind: RecordKind, settle: float) -> Iterator[Batch]:
+    """All lines that are there now and were not read, files of the same hour together. Raises OSError."""
+    batch: Batch = []
+    for group in _groups(store, manifest, kind, settle):
+        batch.append(group)
+        if sum(one.end - one.start for some in batch for one in some) >= BATCH_BYTES:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _groups(store: Path, manifest: Manifest, kind: RecordKind, settle: float) -> Iterator[Group]:
+    group: Group = []
+    size = 0
+    for name in sorted(incoming_names(store, kind), key=_hour_and_name):
+        path = store / "incoming" / name
+        start, end = manifest.consumed(store, name), path.stat().st_size
+        whole = end if is_settled(path, settle) else _end_of_lines(path, start, end)
+        while start < whole:
+            stop = _cut(path, start, min(whole, start + GROUP_BYTES - size), whole)
+            if stop <= start and group:
+                yield group
+                group, size = [], 0
+                continue
+            # A line longer than a group is no record: take it in pieces.
+            stop = max(stop, min(whole, start + GROUP_BYTES)) if stop <= start else stop
+            group.append(Slice(name, start, stop))
+            size += stop - start
+            start = stop
+            if size >= GROUP_BYTES // 2:
+                yield group
+                group, size = [], 0
+    if group:
+        yield group
+
+
+def incoming_names(store: Path, kind: RecordKind) -> Iterator[str]:
+    """The incoming files of a kind, also those that are out of readers' sight already. Raises OSError."""
+    directory = store / "incoming" / kind.name
+    for entry in os.scandir(directory) if directory.is_dir() else ():
+        seen = entry.name.endswith(".jsonl") and not entry.name.startswith(".")
+        if (seen or entry.name.endswith(RETIRED)) and entry.is_file():
+            yield f"{kind.name}/{entry.name}"
+
+
+def is_settled(path: Path, settle: float) -> bool:
+    """Whether nobody writes to a file any more: for so many seconds its hour is over and it is unchanged."""
+    now = time.time()
+    hour = _HOUR.search(path.name)
+    over = _hour_ends(hour[1]) if hour else 0.0
+    return now >= over + settle and now >= path.stat().st_mtime + settle
+
+
+def _hour_ends(text: str) -> float:
+    try:
+        began = time.strptime(text + "UTC", "%Y%m%dT%H%Z")
+    except ValueError:
+        return 0.0
+    return float(calendar.timegm(began) + _SECONDS_AN_HOUR)
+
+
+def _hour_and_name(name: str) -> tuple[str, str]:
+    hour = _HOUR.search(name)
+    return (hour[1] if hour else "", name)
+
+
+def _end_of_lines(path: Path, start: int, end: int) -> int:
+    """The place behind the last line feed between two places; `start` where there is none."""
+    with path.open("rb") as file:
+        while end > start:
+            begin = max(start, end - _STEP)
+            file.seek(begin)
+            found = file.read(end - begin).rfind(b"\n")
+            if found >= 0:
+                return begin + found + 1
+            end = begin
+    return start
+
+
+def _cut(path: Path, start: int, stop: int, whole: int) -> int:
+    return whole if stop >= whole else _end_of_lines(path, start, stop)

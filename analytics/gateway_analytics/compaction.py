@@ -1,0 +1,258 @@
+"""Incoming lines become Parquet: batch after batch, each done as a whole or as if it had never begun.
+
+The order: parts are written under a temporary name, then renamed into place; then quarantine; then manifest.
+Killed before the manifest is replaced, the same lines are read again, and what Parquet has is left out:
+nothing is lost, nothing comes twice. Files leave incoming only when the manifest says that all is in Parquet.
+"""
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gateway_analytics import batches, quarantine
+from gateway_analytics.batches import Batch, Group
+from gateway_analytics.lines import Problem, examine, look_doubtful, problem_of
+from gateway_analytics.manifest import Manifest, Progress, sync_directory, tail
+from gateway_analytics.parts import Part
+from gateway_analytics.record_kind import RecordKind
+from gateway_analytics.sql_text import sql
+from gateway_analytics.store import list_parts
+
+if TYPE_CHECKING:
+    import duckdb
+
+WORKERS = 2
+WORKER_MEMORY = "256MB"
+COMMIT_MEMORY = "192MB"
+TEMPORARY = ".tmp"
+PARQUET = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, PARQUET_VERSION v2"
+
+
+@dataclass
+class Outcome:
+    """What a compaction did with one kind of records."""
+
+    records: int = 0
+    repeated: int = 0
+    quarantined: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NewPart:
+    """A day's records of a batch, written but not yet where readers look."""
+
+    day: str
+    path: Path
+    rows: int
+    first: str
+    last: str
+
+
+@dataclass
+class Prepared:
+    """A batch whose parts are written."""
+
+    batch: Batch
+    parts: list[NewPart] = field(default_factory=list)
+    problems: list[tuple[str, Problem]] = field(default_factory=list)
+    repeated: int = 0
+
+
+def compact(store: Path, manifest: Manifest, kind: RecordKind, settle: float) -> Outcome:
+    """Bring all whole lines of a kind into Parquet. Raises OSError, duckdb.Error."""
+    outcome = Outcome()
+    todo = enumerate(batches.batches(store, manifest, kind, settle))
+    ahead: deque[Future[Prepared]] = deque()
+    with ThreadPoolExecutor(WORKERS) as workers, open_duckdb(store, COMMIT_MEMORY) as connection:
+        try:
+            while True:
+                while len(ahead) < WORKERS and (one := next(todo, None)):
+                    ahead.append(workers.submit(_prepare, store, kind, *one))
+                if not ahead:
+                    return outcome
+                _commit(connection, store, manifest, kind, ahead.popleft().result(), outcome)
+        finally:
+            for waiting in ahead:
+                waiting.cancel()
+
+
+@contextmanager
+def open_duckdb(store: Path, memory: str, threads: int = 1) -> Iterator["duckdb.DuckDBPyConnection"]:
+    """A DuckDB of bounded memory that spills beside the store's files."""
+    import duckdb
+
+    connection = duckdb.connect(
+        config={
+            "autoinstall_known_extensions": False,
+            "memory_limit": memory,
+            "threads": threads,
+            "preserve_insertion_order": False,
+            "temp_directory": str(store / ".compaction"),
+        }
+    )
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def _prepare(store: Path, kind: RecordKind, number: int, batch: Batch) -> Prepared:
+    """Read a batch and write its parts under temporary names."""
+    prepared = Prepared(batch)
+    with open_duckdb(store, WORKER_MEMORY) as connection:
+        for group in batch:
+            _load(connection, store, kind, group, prepared)
+        key = ", ".join(kind.key)
+        ((rows,),) = connection.execute("SELECT count(*) FROM batch").fetchall()
+        ((unique,),) = connection.execute(sql("count_keys", key=key)).fetchall()
+        if unique < rows:
+            connection.execute(sql("delete_repeated", key=key))
+            prepared.repeated = rows - unique
+        for day, rows, first, last in connection.execute(sql("batch_days")).fetchall():
+            partition = store / kind.name / f"date={day}"
+            make_directory(partition)
+            path = partition / f".{os.getpid()}-{number}{TEMPORARY}"
+            connection.execute(sql("write_day", day=day, path=quoted(path), options=PARQUET))
+            sync_file(path)
+            prepared.parts.append(NewPart(day, path, rows, first, last))
+    return prepared
+
+
+def _load(
+    connection: "duckdb.DuckDBPyConnection", store: Path, kind: RecordKind, group: Group, prepared: Prepared
+) -> None:
+    """Add a group's records to the table `batch`, and what is no record to the problems."""
+    contents = [_read(store / "incoming" / one.name, one.start, one.end) for one in group]
+    data = b"".join(contents)
+    if not look_doubtful(data) and _insert(connection, kind, data, certain=True) == data.count(b"\n"):
+        return
+    connection.execute(sql("delete_loaded"))
+    lines: list[bytes] = []
+    for one, content in zip(group, contents, strict=True):
+        records, problems = examine(content, kind, one.start)
+        lines += records
+        prepared.problems += [(one.name, problem) for problem in problems]
+    _insert_records(connection, kind, lines, group[0].name, prepared)
+
+
+def _insert_records(
+    connection: "duckdb.DuckDBPyConnection",
+    kind: RecordKind,
+    lines: list[bytes],
+    name: str,
+    prepared: Prepared,
+) -> None:
+    """Add lines that are records, one by one where DuckDB does not read them all."""
+    if not lines or _insert(connection, kind, b"\n".join((*lines, b"")), certain=False) == len(lines):
+        return
+    connection.execute(sql("delete_loaded"))
+    if len(lines) == 1:
+        reason = problem_of(lines[0], kind)
+        prepared.problems.append((name, Problem(0, lines[0], reason[0] if reason else "unreadable", False)))
+        return
+    half = len(lines) // 2
+    _insert_records(connection, kind, lines[:half], name, prepared)
+    _insert_records(connection, kind, lines[half:], name, prepared)
+
+
+def _read(path: Path, start: int, end: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(start)
+        data = file.read(end - start)
+    if len(data) < end - start:
+        raise OSError(f"{path} became shorter while it was read")
+    return data if data.endswith(b"\n") else data + b"\n"
+
+
+def _insert(connection: "duckdb.DuckDBPyConnection", kind: RecordKind, data: bytes, *, certain: bool) -> int:
+    """Add lines to the table `batch`; return how many of them could be read.
+
+    The lines lie in memory, so that DuckDB sees exactly those.
+    """
+    descriptor = os.memfd_create("lines")
+    try:
+        with memoryview(data) as rest:
+            written = 0
+            while written < len(data):
+                written += os.write(descriptor, rest[written:])
+        source = kind.careful_lines(f"'/proc/self/fd/{descriptor}'", ", maximum_object_size = 1048576")
+        connection.execute(sql("load_lines", stored=kind.stored, certain=kind.certain, source=source))
+    finally:
+        os.close(descriptor)
+    valid = "certain" if certain else " AND ".join(f"{name} IS NOT NULL" for name in kind.required)
+    ((read,),) = connection.execute(sql("count_loaded", valid=valid)).fetchall()
+    return int(read)
+
+
+def _commit(
+    connection: "duckdb.DuckDBPyConnection",
+    store: Path,
+    manifest: Manifest,
+    kind: RecordKind,
+    prepared: Prepared,
+    outcome: Outcome,
+) -> None:
+    """Show a batch's parts to readers, and note that its lines are done."""
+    new = sum(_publish(connection, kind, part) for part in prepared.parts)
+    quarantine.add(store, manifest, prepared.problems)
+    ends = {one.name: one.end for group in prepared.batch for one in group}
+    for name, end in ends.items():
+        manifest.files[name] = Progress(end, tail(store / "incoming" / name, end))
+    manifest.save(store)
+    outcome.records += new
+    outcome.repeated += prepared.repeated + sum(part.rows for part in prepared.parts) - new
+    outcome.quarantined += len(prepared.problems)
+
+
+def _publish(connection: "duckdb.DuckDBPyConnection", kind: RecordKind, part: NewPart) -> int:
+    """Give a part its name, without what the day's other parts have; return its number of records."""
+    partition = part.path.parent
+    known = list_parts(partition)
+    new = part.rows
+    if known:
+        blanks = {"key": ", ".join(kind.key), "first": part.first, "last": part.last}
+        files = {"new": [str(part.path)], "known": known}
+        ((repeated,),) = connection.execute(sql("count_known", **blanks), files).fetchall()
+        if repeated:
+            new = part.rows - repeated
+            rest = part.path.with_name(part.path.name.replace(TEMPORARY, f"-new{TEMPORARY}"))
+            connection.execute(sql("write_new", **blanks, path=quoted(rest), options=PARQUET), files)
+            rest.replace(part.path)
+            sync_file(part.path)
+    if new:
+        part.path.replace(partition / next_part(partition).name)
+        sync_directory(partition)
+    else:
+        part.path.unlink()
+    return new
+
+
+def next_part(partition: Path) -> Part:
+    """The part that comes after all of a day's. Raises OSError."""
+    numbers = [part.last for path in partition.iterdir() if (part := Part.of(path.name))]
+    number = max(numbers, default=0) + 1
+    return Part(number, number)
+
+
+def make_directory(path: Path) -> None:
+    """Make a partition's directory, on disk when this returns. Raises OSError."""
+    if not path.is_dir():
+        path.parent.mkdir(exist_ok=True)
+        path.mkdir(exist_ok=True)
+        sync_directory(path.parent)
+
+
+def sync_file(path: Path) -> None:
+    """Bring a file's bytes to disk. Raises OSError."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def quoted(path: Path | Iterable[Path]) -> str:
+    """A path as SQL text."""
+    return "'" + str(path).replace("'", "''") + "'"
