@@ -8,7 +8,19 @@ import click
 from gateway_analytics.commands.lazy_group import LazyGroup
 from gateway_contracts.exit_codes import ExitCode
 
-_COMMANDS = ("costs", "requests", "prices", "compact", "schema")
+_COMMANDS = (
+    "costs",
+    "requests",
+    "latency",
+    "errors",
+    "keys",
+    "waste",
+    "whatif",
+    "rerate",
+    "prices",
+    "compact",
+    "schema",
+)
 
 
 @click.group(

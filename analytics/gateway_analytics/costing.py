@@ -67,11 +67,13 @@ class Cost:
     output_tokens: int | None = None
     unpriced_requests: int = 0
     priced_requests: int = 0
+    attempts: int = 0
     spent: dict[str, Decimal] = field(default_factory=dict)  # by evidence
 
     def add(self, row: Mapping[str, Any], cost: Decimal | None) -> None:
         """Add records that share one price, or have none."""
         self.requests += int(row["requests"])
+        self.attempts += int(row["records"])
         self.failed_requests += int(row["failed_requests"])
         for name in _TOKENS:
             if row[name] is not None:
@@ -146,7 +148,7 @@ class Costs:
             models[model] += count
         named = [f"{plural(count, 'unpriced request')} of {model}" for model, count in models.most_common(3)]
         if len(models) > len(named):
-            named.append(f"{plural(sum(models.values()) - sum(c for _, c in models.most_common(3)), 'more')}")
+            named.append(f"{models.total() - sum(c for _, c in models.most_common(3))} of others")
         return text + (f"; plus {', '.join(named)}" if named else "") + "."
 
 
@@ -230,7 +232,6 @@ def token_sums(
             "costs",
             by=selected(by) + columns,
             by_columns="".join(f"{name}, " for name in quoted((*by, *(extra or {})))),
-            source="records",
             condition=condition,
             long_context_bracket=bracket or "0",
             contradictory=_CONTRADICTORY,

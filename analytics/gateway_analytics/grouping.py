@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from gateway_analytics.report import Column
 
-# Column expressions over a request record; the session's time zone is the user's.
+# Column expressions over a record of the view `calls`; the session's time zone is the user's.
 DIMENSIONS = {
     "day": "strftime(received_at, '%Y-%m-%d')",
     # With its offset from UTC: the hour that a change to winter time repeats is two hours.
@@ -18,16 +18,22 @@ DIMENSIONS = {
     "host": "host",
     "instance": "instance",
     "api_key": "api_key_id",
+    "owner": "owner",
+    "team": "team",
     "user": "end_user",
     "status": "http_status",
     "error_class": "error_class",
 }
 TIME_DIMENSIONS = ("day", "hour", "month")
+OWNED = frozenset({"owner", "team"})  # known only where a file says who owns which key
 
 
 def columns(by: Sequence[str]) -> list[Column]:
     """The report columns of these groups."""
-    return [Column(name, "time" if name == "hour" else "text") for name in by]
+    return [
+        Column(name, "time" if name == "hour" else "text", missing="nobody" if name in OWNED else "-")
+        for name in by
+    ]
 
 
 def selected(by: Sequence[str]) -> str:

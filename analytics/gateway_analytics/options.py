@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from gateway_analytics.grouping import DIMENSIONS
+from gateway_analytics.grouping import DIMENSIONS, OWNED
 from gateway_analytics.problems import UsageProblem
 
 FORMATS = ("table", "json", "jsonl", "csv", "markdown")
@@ -26,6 +26,7 @@ class Query:
     results: Path | None
     prices: Path | None
     as_of: datetime | None
+    owners: Path | None
     since: str | None
     until: str | None
     last: str | None
@@ -105,6 +106,8 @@ def query_options(command: Command | None = None, *, store_required: bool = True
             raise UsageProblem(
                 "nothing to read. Give --store DIR, or set GATEWAY_ANALYTICS_STORE; or give --results FILE."
             )
+        if values["owners"] is None and OWNED & set(values["by"]):
+            raise UsageProblem("--by owner and --by team need --owners FILE, which says who owns which key.")
         output = values.pop("o")
         query = Query(
             store=store,
@@ -115,7 +118,7 @@ def query_options(command: Command | None = None, *, store_required: bool = True
             by=tuple(dict.fromkeys(values.pop("by"))),
             **{
                 name: values.pop(name)
-                for name in ("prices", "as_of", "since", "until", "last", "tz", "limit", "sort")
+                for name in ("prices", "as_of", "owners", "since", "until", "last", "tz", "limit", "sort")
             },
         )
         inner(query=query, **values)
@@ -130,6 +133,12 @@ def query_options(command: Command | None = None, *, store_required: bool = True
         _path("--results", "FILE", "Read the results file of a gateway-eval run in place of a store."),
         prices_option,
         as_of_option,
+        _path(
+            "--owners",
+            "FILE",
+            "Who owns which key, and since when.  [env: GATEWAY_ANALYTICS_OWNERS]",
+            envvar="GATEWAY_ANALYTICS_OWNERS",
+        ),
         click.option(
             "--since",
             metavar="WHEN",

@@ -37,6 +37,24 @@ _DEFAULTS: dict[str, Any] = {
     "gateway_version": "0.1.0",
     "config_digest": "0123456789ab",
 }
+_ACCESS_DEFAULTS: dict[str, Any] = {
+    "schema_version": 1,
+    "received_at": "2026-11-02T10:00:00.000Z",
+    "host": "gateway-1",
+    "client_address": "192.0.2.7",
+    "method": "POST",
+    "path": "/v1/chat/completions",
+    "http_status": 200,
+    "request_bytes": 400,
+    "response_bytes": 300,
+    "duration_ms": 101.0,
+    "upstream_address": "10.0.0.1:5101",
+    "upstream_status": "200",
+    "upstream_connect_ms": "0.1",
+    "upstream_header_ms": "90",
+    "upstream_ms": "100",
+    "limited": False,
+}
 FAILED = {
     "http_status": 429,
     "error_class": "rate_limit",
@@ -50,6 +68,11 @@ FAILED = {
 def record(sequence: int, **fields: Any) -> dict[str, Any]:
     """A request record: an ordinary gpt-4o call with these fields changed."""
     return _DEFAULTS | {"sequence": sequence, "request_id": f"request-{sequence:04}"} | fields
+
+
+def access_record(request_id: str, **fields: Any) -> dict[str, Any]:
+    """An access record: an ordinary call with these fields changed."""
+    return _ACCESS_DEFAULTS | {"request_id": request_id} | fields
 
 
 class Store:
@@ -69,6 +92,14 @@ class Store:
         path = self.incoming / name
         with path.open("ab") as file:
             file.write(lines)
+        return path
+
+    def append_access(self, records: Iterable[Mapping[str, Any]], name: str = "a.jsonl") -> Path:
+        """Append access records to an incoming file, as load balancers do."""
+        path = self.path / "incoming" / "access" / name
+        path.parent.mkdir(exist_ok=True)
+        with path.open("a") as file:
+            file.writelines(json.dumps(one) + "\n" for one in records)
         return path
 
     def compact(self, records: Iterable[Mapping[str, Any]], name: str = "part.parquet") -> None:

@@ -2,10 +2,11 @@
 
 import click
 
+from gateway_analytics.calls import ask
 from gateway_analytics.costing import EVIDENCE, costs, load_book, unused_evidence
 from gateway_analytics.grouping import TIME_DIMENSIONS, columns
 from gateway_analytics.options import Query, query_options
-from gateway_analytics.records import Records, ask
+from gateway_analytics.records import Records
 from gateway_analytics.report import Column, Report
 
 _COLUMNS = (

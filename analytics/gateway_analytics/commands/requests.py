@@ -4,10 +4,11 @@ from typing import Any
 
 import click
 
+from gateway_analytics.calls import ask
 from gateway_analytics.grouping import TIME_DIMENSIONS, columns, grouping_sets, quoted, selected
 from gateway_analytics.options import Query, query_options
 from gateway_analytics.problems import UsageProblem
-from gateway_analytics.records import Records, ask
+from gateway_analytics.records import Records
 from gateway_analytics.report import Column, Report
 from gateway_analytics.sql_text import sql
 

@@ -5,7 +5,7 @@ SELECT
     api_key_id AS api_key, end_user AS "user", http_status AS status, error_class, stream, attempt AS attempts,
     input_tokens, cached_input_tokens, output_tokens, duration_ms, time_to_first_token_ms,
     count(*) OVER () AS calls
-FROM records
+FROM calls
 WHERE final
-ORDER BY records.received_at DESC, request_id, boot_id, sequence
+ORDER BY calls.received_at DESC, request_id, boot_id, sequence
 LIMIT {limit}

@@ -29,7 +29,7 @@ WITH daily AS (
         sum(input_audio_tokens) AS input_audio_tokens,
         sum(output_audio_tokens) AS output_audio_tokens,
         sum(CASE WHEN {stated_readable} THEN CAST(provider_cost_usd AS DECIMAL(38, 18)) END) AS stated_usd
-    FROM {source}
+    FROM calls
     WHERE {condition}
     GROUP BY ALL
 )

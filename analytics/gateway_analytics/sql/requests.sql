@@ -11,5 +11,5 @@ SELECT
     sum(output_tokens) AS output_tokens,
     round(quantile_cont(duration_ms, 0.5) FILTER (final), 3) AS duration_ms_p50,
     round(quantile_cont(duration_ms, 0.95) FILTER (final), 3) AS duration_ms_p95
-FROM (SELECT {by} records.* FROM records)
+FROM (SELECT {by} calls.* FROM calls)
 GROUP BY {grouping_sets}

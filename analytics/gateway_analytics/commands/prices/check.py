@@ -34,10 +34,10 @@ def command(query: Query) -> None:
     Ends with exit code 1 where it finds something. A book with unknown fields, negative prices or two
     prices for one model and day cannot be used at all: that is exit code 2, here as in every other command.
     """
+    from gateway_analytics.calls import ask
     from gateway_analytics.costing import load_book
     from gateway_analytics.output import write
     from gateway_analytics.price_check import findings
-    from gateway_analytics.records import ask
 
     book = load_book(query.prices, query.as_of)
     rows: list[dict[str, Any]] = [asdict(finding) | {"requests": None} for finding in findings(book)]

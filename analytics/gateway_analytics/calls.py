@@ -1,0 +1,68 @@
+"""The view `calls`: request records, each with who owned its key on its day."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gateway_analytics import records as request_records
+from gateway_analytics import yaml_file
+from gateway_analytics.options import Query
+from gateway_analytics.problems import UsageProblem
+from gateway_analytics.records import Records
+from gateway_analytics.sql_text import sql
+
+T = TypeVar("T")
+
+_FIELDS = {
+    "api_key": yaml_file.text,
+    "owner": yaml_file.text,
+    "team": yaml_file.text,
+    "valid_from": yaml_file.day,
+}
+_BEGINNING = "0001-01-01"
+
+
+def ask(query: Query, question: Callable[[Records], T]) -> T:
+    """Put a question to the calls that a query is about. Raises UsageProblem."""
+    owners = read_owners(query.owners) if query.owners else []
+
+    def with_owners(records: Records) -> T:
+        view_calls(records, owners)
+        return question(records)
+
+    return request_records.ask(query, with_owners)
+
+
+def view_calls(records: Records, owners: list[dict[str, Any]]) -> None:
+    """Create the view; owners are entries of a file of owners."""
+    execute = records.connection.execute
+    if not owners:
+        execute(
+            "CREATE OR REPLACE TEMP VIEW calls AS"
+            " SELECT *, CAST(NULL AS VARCHAR) AS owner, CAST(NULL AS VARCHAR) AS team FROM records"
+        )
+        return
+    execute(
+        "CREATE OR REPLACE TEMP TABLE ownership"
+        " (api_key_id VARCHAR, owner VARCHAR, team VARCHAR, valid_from DATE)"
+    )
+    records.connection.executemany(
+        "INSERT INTO ownership VALUES ($api_key, $owner, $team, $valid_from)",
+        [entry | {"valid_from": str(entry["valid_from"] or _BEGINNING)} for entry in owners],
+    )
+    execute(sql("owners"))
+
+
+def read_owners(path: Path) -> list[dict[str, Any]]:
+    """Who owns a key from when on. Raises UsageProblem."""
+    entries = yaml_file.read_entries(path, "--owners", "owners", _FIELDS, ("api_key", "owner"))
+    seen: set[tuple[str, str]] = set()
+    for entry in entries:
+        key = (entry["api_key"], str(entry["valid_from"] or _BEGINNING))
+        if key in seen:
+            raise UsageProblem(
+                f"--owners: {path}: key {entry['api_key']!r} has two owners from the same day on."
+                " Remove one, or give the later one its valid_from."
+            )
+        seen.add(key)
+    return entries

@@ -1,0 +1,89 @@
+"""How long calls took, and where the time went."""
+
+from typing import Any
+
+import click
+
+from gateway_analytics.grouping import columns, grouping_sets, quoted, selected
+from gateway_analytics.options import Query, query_options
+from gateway_analytics.report import Column, Report
+from gateway_analytics.sql_text import sql
+
+# Measure: what of a call it is.
+_MEASURES = ("total", "upstream", "first_token", "gateway", "load_balancer")
+# Nothing is joined where no load balancer kept records: evaluations, a gateway reached directly.
+_NO_ACCESS = "(SELECT NULL::VARCHAR AS request_id, NULL::DOUBLE AS duration_ms LIMIT 0)"
+_COLUMNS = (
+    Column("measure"),
+    Column("requests", "int"),
+    *(Column(name, "number") for name in ("p50_ms", "p90_ms", "p99_ms", "max_ms")),
+)
+
+
+@click.command(epilog="Example: gateway-analytics latency --by model --last 1d --store /srv/store")
+@query_options
+def command(query: Query) -> None:
+    """How long calls took: percentiles and the longest, in milliseconds, from the single calls of each group.
+
+    total is received to last byte sent, upstream what the gateway waited for the provider, first_token the
+    time to a stream's first token, gateway total less upstream, load_balancer what the load balancer saw
+    beyond the total.
+    """
+    from gateway_analytics.access import open_access
+    from gateway_analytics.calls import ask
+    from gateway_analytics.output import write
+    from gateway_analytics.records import Records
+
+    def answer(records: Records) -> Report:
+        access = open_access(records, query)
+        by = query.by
+        rows = records.rows(
+            sql(
+                "latency",
+                by=selected(by),
+                by_columns="".join(f"{name}, " for name in quoted(by)),
+                is_total=f"grouping({', '.join(quoted(by))}) > 0" if by else "true",
+                grouping_sets=grouping_sets(by),
+                measures=", ".join(
+                    f"count({m}) AS {m}_count, max({m}) AS {m}_max,"
+                    f" quantile_cont({m}, [0.5, 0.9, 0.99]) AS {m}_quantiles"
+                    for m in _MEASURES
+                ),
+                access="access" if access else _NO_ACCESS,
+            )
+        )
+        groups = [row for row in rows if not row["is_total"]] if by else rows
+        report = Report(
+            "latency",
+            records.range,
+            (*columns(by), *_COLUMNS),
+            [{name: row[name] for name in by} | measured for row in groups for measured in _measured(row)],
+            {m.pop("measure"): m for row in rows if row["is_total"] for m in _measured(row)},
+            records.warnings,
+            records.notes,
+            total_row=False,
+        )
+        report.arrange([*([query.sort] if query.sort else []), *by], query.limit)
+        return report
+
+    write(ask(query, answer), query.form, query.output)
+
+
+def _measured(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """The measures that this group has values of."""
+    return [
+        {
+            "measure": name,
+            "requests": row[f"{name}_count"],
+            **dict(
+                zip(
+                    ("p50_ms", "p90_ms", "p99_ms"),
+                    (round(value, 3) for value in row[f"{name}_quantiles"]),
+                    strict=True,
+                )
+            ),
+            "max_ms": round(row[f"{name}_max"], 3),
+        }
+        for name in _MEASURES
+        if row[f"{name}_count"]
+    ]
