@@ -1,6 +1,6 @@
 """Health of a host, asked for without calling a model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway_eval.failure import CallError, Failure, FailureClass
@@ -10,13 +10,17 @@ from gateway_eval.target import Api
 
 @dataclass(frozen=True)
 class Health:
-    """What a host says of itself. `healthy` is None where it does not offer that; times in milliseconds."""
+    """What a host says of itself. `healthy` is None where it does not offer that; times in milliseconds.
+
+    `facts` are the plain values beside `status` in its answer, as a host gives them.
+    """
 
     healthy: bool | None
     path: str | None = None
     http_status: int | None = None
     duration_ms: float | None = None
     version: str | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
     tls: dict[str, Any] | None = None
     failure: Failure | None = None
 
@@ -67,13 +71,28 @@ def _ask(client: HttpClient, path: str) -> Health | None:
             failure = Failure.of(
                 FailureClass.GATEWAY, f"{path} says HTTP {answer.status}: {said}", http_status=answer.status
             )
-        return Health(healthy, path, answer.status, took, _version(body, answer.headers), answer.tls, failure)
+        version = _version(body, answer.headers)
+        return Health(healthy, path, answer.status, took, version, _facts(body), answer.tls, failure)
+
+
+def _facts(body: Any) -> dict[str, Any]:
+    """Return the first few plain values of an answer, without what is shown elsewhere."""
+    if not isinstance(body, dict):
+        return {}
+    plain = {key: value for key, value in body.items() if isinstance(value, str | int | float | bool)}
+    shown_elsewhere = ("status", *_VERSION_KEYS)
+    return {
+        key: value for key, value in plain.items() if key not in shown_elsewhere and len(str(value)) <= 80
+    }
+
+
+_VERSION_KEYS = ("version", "gateway_version", "litellm_version")
 
 
 def _version(body: Any, headers: dict[str, str]) -> str | None:
     """Return the version where the body or the headers tell it."""
     if isinstance(body, dict):
-        for key in ("version", "gateway_version", "litellm_version"):
+        for key in _VERSION_KEYS:
             if isinstance(body.get(key), str):
                 return str(body[key])
     return headers.get("x-gateway-version") or headers.get("x-litellm-version")

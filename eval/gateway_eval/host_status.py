@@ -1,30 +1,38 @@
 """The status of one host, gathered without calling a model."""
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from gateway_contracts.exit_codes import ExitCode
 from gateway_eval.envelope import timestamp
-from gateway_eval.failure import CallError, Failure, exit_code
+from gateway_eval.failure import CallError, Failure, FailureClass, exit_code, from_answer
 from gateway_eval.health import Health, ask_health, ask_version
+from gateway_eval.hosts import Host
 from gateway_eval.http_client import HttpClient
-from gateway_eval.target import Endpoint, discover
+from gateway_eval.target import Endpoint, Target, discover
 
 _EXPIRES_SOON_DAYS = 14
 _STATUS_OF_EXIT = {ExitCode.UNREACHABLE: "unreachable", ExitCode.AUTHENTICATION: "refused"}
+_NO_KEY = (FailureClass.AUTHENTICATION, FailureClass.PERMISSION)
 
 
 @dataclass(frozen=True)
 class HostStatus:
-    """What is known of a host; None is unknown."""
+    """What is known of a host; None is unknown.
 
-    url: str
+    `key` says what became of the key that was given: accepted, refused, or not asked for.
+    """
+
+    host: Host
     api: str | None = None
     endpoints: tuple[Endpoint, ...] = ()
     health: Health | None = None
     version: str | None = None
+    key: str | None = None
     failure: Failure | None = None
+    asked_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def exit_code(self) -> ExitCode:
@@ -55,7 +63,7 @@ class HostStatus:
         tls = self.health.tls if self.health else None
         if not tls or tls["expires_at"] is None:
             return None
-        return (datetime.fromtimestamp(tls["expires_at"], UTC) - datetime.now(UTC)).days
+        return (datetime.fromtimestamp(tls["expires_at"], UTC) - self.asked_at).days
 
     @property
     def warnings(self) -> list[str]:
@@ -63,7 +71,7 @@ class HostStatus:
         days = self.certificate_days_left
         if days is None or days >= _EXPIRES_SOON_DAYS:
             return []
-        return [f"{self.url}: the certificate expires in {days} days"]
+        return [f"{self.host.name}: the certificate expires in {days} days"]
 
     def tls_words(self) -> str:
         """Return what is known of the TLS connection, for people."""
@@ -79,15 +87,19 @@ class HostStatus:
         tls = health.tls if health else None
         expires = tls["expires_at"] if tls else None
         return {
-            "url": self.url,
+            "url": self.host.url,
+            "name": self.host.name,
+            "role": self.host.role,
             "status": self.status,
             "reachable": self.exit_code is not ExitCode.UNREACHABLE,
             "healthy": health.healthy if health else None,
             "health_path": health.path if health else None,
             "health_ms": health.duration_ms if health else None,
+            "health_facts": health.facts if health else {},
             "api": self.api,
             "version": self.version,
             "endpoints": [endpoint.as_dict() for endpoint in self.endpoints],
+            "key": self.key,
             "tls": None
             if tls is None
             else {
@@ -101,16 +113,47 @@ class HostStatus:
         }
 
 
-def ask_status(url: str, *, api_key: str | None, timeout_s: float) -> HostStatus:
-    """Ask one host for all of it. Failures are part of the status."""
-    client = HttpClient(url, api_key=api_key, timeout_s=timeout_s)
+def ask_status(host: Host, *, api_key: str | None, timeout_s: float) -> HostStatus:
+    """Ask one host for all of it, within the timeout in all. Failures are part of the status."""
+    ends_at = time.monotonic() + timeout_s
+    client = HttpClient(host.url, api_key=api_key, timeout_s=timeout_s, ends_at=ends_at)
     try:
         target = discover(client)
     except CallError as error:
         if exit_code(error.failure) is ExitCode.UNREACHABLE:
-            return HostStatus(url, failure=error.failure)
+            return HostStatus(host, failure=error.failure)
         health = ask_health(client, None)
-        return HostStatus(url, health=health, version=health.version, failure=error.failure)
+        return HostStatus(host, health=health, version=health.version, failure=error.failure)
     health = ask_health(client, target.api)
     version = health.version or ask_version(client, target.api)
-    return HostStatus(url, target.api.value, target.endpoints, health, version, health.failure)
+    key, refusal = ask_key(client, target) if api_key and health.failure is None else (None, None)
+    failure = health.failure or refusal
+    return HostStatus(host, target.api.value, target.endpoints, health, version, key, failure)
+
+
+def ask_key(client: HttpClient, target: Target) -> tuple[str | None, Failure | None]:
+    """Find out what a host makes of the client's key, by a call without content, which no model gets.
+
+    The same call without a key tells whether the host asks for one at all.
+    """
+    try:
+        endpoint = target.default_endpoint()
+    except ValueError:
+        if target.api.value == "mlflow":
+            return None, None  # nothing to call
+        endpoint = Endpoint("")
+    path = target.chat_path(endpoint)
+    try:
+        if _refusal(client.with_key(None), path) is None:
+            return "not asked for", None
+        refusal = _refusal(client, path)
+    except CallError:
+        return None, None  # the key is not what is wrong with the host
+    return ("accepted", None) if refusal is None else ("refused", refusal)
+
+
+def _refusal(client: HttpClient, path: str) -> Failure | None:
+    """Return why the host does not let the client in; None where it only finds fault with the content."""
+    with client.call("POST", path, {}) as answer:
+        failure = from_answer(answer.status, answer.headers, answer.json_or_text())
+        return failure if answer.status >= 300 and failure.failure_class in _NO_KEY else None

@@ -105,12 +105,21 @@ class Answer:
 class HttpClient:
     """Calls one host, with one session and so one pool of connections per thread.
 
-    `timeout_s` bounds a whole call: connecting, sending, waiting and reading to the end.
+    `timeout_s` bounds a whole call: connecting, sending, waiting and reading to the end. `ends_at`, a moment
+    of `time.monotonic()`, bounds all calls together.
     """
 
-    def __init__(self, base_url: str, *, api_key: str | None = None, timeout_s: float = 60.0) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        api_key: str | None = None,
+        timeout_s: float = 60.0,
+        ends_at: float | None = None,
+    ) -> None:
         self.base_url = base_url
         self.timeout_s = timeout_s
+        self._ends_at = ends_at
         self._api_key = api_key
         self._local = threading.local()
         self._open: set[Deadline] = set()
@@ -118,7 +127,7 @@ class HttpClient:
 
     def with_key(self, api_key: str | None) -> "HttpClient":
         """Return a client of the same host that sends another key, or none."""
-        return HttpClient(self.base_url, api_key=api_key, timeout_s=self.timeout_s)
+        return HttpClient(self.base_url, api_key=api_key, timeout_s=self.timeout_s, ends_at=self._ends_at)
 
     def abort(self) -> None:
         """End the calls under way in any thread, and let none begin."""
@@ -156,7 +165,14 @@ class HttpClient:
         `body` is sent as JSON, `content` as it is, though called JSON.
         """
         started = time.perf_counter()
-        with Deadline(self.timeout_s) as deadline, self._under_way(deadline):
+        timeout_s = self.timeout_s
+        if self._ends_at is not None:
+            timeout_s = min(timeout_s, self._ends_at - time.monotonic())
+            if timeout_s <= 0:
+                raise CallError(
+                    Failure.of(FailureClass.TIMEOUT, f"no complete answer within {self.timeout_s:g} s")
+                )
+        with Deadline(timeout_s) as deadline, self._under_way(deadline):
             with _translated(deadline, self.timeout_s):
                 response = self._session().request(
                     method,
@@ -167,7 +183,7 @@ class HttpClient:
                         "Accept": "application/json, text/event-stream",
                         **({} if content is None else {"Content-Type": "application/json"}),
                     },
-                    timeout=self.timeout_s,
+                    timeout=timeout_s,
                     allow_redirects=False,
                     stream=True,
                 )

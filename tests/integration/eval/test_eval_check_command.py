@@ -181,3 +181,89 @@ def test_expired_certificate_is_told(tmp_path: Path) -> None:
         ended = gateway_eval(tmp_path, "check", emulator.base_url, REQUESTS_CA_BUNDLE=str(pem))
     assert ended.code == 3
     assert "expired" in ended.err
+
+
+FLEET = """
+gateway:
+  hosts: {{gw-1: {{}}}}
+  vars: {{ansible_connection: local, gateway_bind_address: 127.0.0.1, gateway_first_port: {port}}}
+load_balancer:
+  hosts: {{gw-1: {{load_balancer_port: {port}}}}}
+"""
+
+
+def test_a_whole_inventory(host: HostileServer, tmp_path: Path) -> None:
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(FLEET.format(port=host.url.rpartition(":")[2]))
+    ended = gateway_eval(tmp_path, "check", "-i", str(inventory))
+    assert ended.code == 0, ended.err
+    assert "gw-1/1   gateway         ok" in ended.out
+    assert "2 of 2 ok" in ended.out
+    rows = gateway_eval(tmp_path, "check", "-i", str(inventory), "--json").json()["rows"]
+    assert [(row["name"], row["role"]) for row in rows] == [("gw-1", "load_balancer"), ("gw-1/1", "gateway")]
+    assert not host.calls
+
+
+def answer_with_key(connection: socket.socket, server: HostileServer) -> None:
+    """Refuse calls without the right key, and then find fault with their content, as gateways do."""
+    right = server.requests[-1].headers.get("authorization") == f"Bearer {CANARY}"
+    connection.sendall(http(422, {"detail": "no messages"}) if right else http(401, {"detail": "no key"}))
+
+
+@pytest.mark.parametrize(
+    ("key", "word", "code"), [(CANARY, "accepted", 0), ("sk-some-other-key", "refused", 4)]
+)
+def test_key_is_tried_without_a_model(
+    host: HostileServer, tmp_path: Path, key: str, word: str, code: int
+) -> None:
+    host.will(answer_with_key)
+    ended = gateway_eval(tmp_path, "check", "--json", host.url, "--api-key-env", "KEY", KEY=key)
+    assert ended.code == code
+    assert ended.json()["rows"][0]["key"] == word
+    assert [call.body for call in host.calls] == [{}, {}], "a call without content reaches no model"
+
+
+def test_key_that_nobody_asks_for(host: HostileServer, tmp_path: Path) -> None:
+    host.will(http(422, {"detail": "no messages"}))
+    ended = gateway_eval(tmp_path, "check", host.url, "--api-key-env", "KEY", KEY=CANARY)
+    assert ended.code == 0
+    assert "not asked for" in ended.out
+
+
+def test_what_a_gateway_says_of_itself_is_shown(host: HostileServer, tmp_path: Path) -> None:
+    host.gets["/health"] = http(200, {"status": "OK", "version": "0.1.0", "spool": "writable", "more": {}})
+    ended = gateway_eval(tmp_path, "check", host.url)
+    assert "spool writable" in ended.out
+    assert "0.1.0" in ended.out
+
+
+def test_timeout_bounds_all_that_a_host_is_asked(host: HostileServer, tmp_path: Path) -> None:
+    """Each of the questions alone would be answered in time."""
+
+    in_time = dict(host.gets)
+
+    def late(connection: socket.socket, server: HostileServer) -> None:
+        server.over.wait(0.8)
+        answer = in_time[server.requests[-1].path]
+        assert isinstance(answer, bytes)
+        connection.sendall(answer)
+
+    host.gets = dict.fromkeys(host.gets, late)
+    ended = gateway_eval(tmp_path, "check", "--timeout", "1", host.url)
+    assert ended.code == 3
+    assert "timeout" in ended.err
+
+
+def test_store_that_lags(host: HostileServer, tmp_path: Path) -> None:
+    incoming = tmp_path / "store" / "incoming" / "requests"
+    incoming.mkdir(parents=True)
+    (incoming / "a.jsonl").write_text('{"host": "gw-1", "received_at": "2026-01-01T00:00:00.000000Z"}\n')
+    arguments = ["check", host.url, "--store", "store"]
+    seen = gateway_eval(tmp_path, *arguments)
+    assert seen.code == 0
+    assert "gw-1" in seen.out
+    lags = gateway_eval(tmp_path, *arguments, "--max-lag", "60")
+    assert lags.code == 1
+    assert "no record within 60 s of the store, gw-1" in lags.err
+    assert gateway_eval(tmp_path, "check", host.url, "--store", "nowhere").code == 1
+    assert gateway_eval(tmp_path, "check", host.url, "--max-lag", "60").code == 2

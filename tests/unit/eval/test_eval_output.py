@@ -1,8 +1,7 @@
-"""What a run and a check look like, to the byte."""
+"""What a run looks like, to the byte."""
 
 import json
 import re
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -10,17 +9,13 @@ from xml.etree import ElementTree
 import pytest
 
 from gateway_contracts.exit_codes import ExitCode
-from gateway_eval import host_status, results
-from gateway_eval.commands.check import _as_text
+from gateway_eval import results
 from gateway_eval.failure import Failure, FailureClass, exit_code, one_line, worst
-from gateway_eval.health import Health
-from gateway_eval.host_status import HostStatus
 from gateway_eval.result_files import render
 from gateway_eval.results import CaseResult
 from gateway_eval.secrets import Secrets, key_from_environment
 from gateway_eval.summary import as_table, rows, totals_line
-from gateway_eval.target import Endpoint
-from support.evaluation_run import NOON, example_run, example_run_on_two_hosts, turn
+from support.evaluation_run import example_run, example_run_on_two_hosts, turn
 from support.golden import assert_golden
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -77,41 +72,6 @@ def test_run_without_a_price_is_not_free() -> None:
     run.cases = [CaseResult("a", turns=[turn(None)])]
     assert "cost unknown (1 unpriced)" in totals_line(run)
     assert run.summary()["cost_usd"] is None
-
-
-@pytest.mark.parametrize(
-    "status",
-    [
-        HostStatus(
-            "https://gateway.example",
-            "mlflow",
-            (Endpoint("chat", "chat", "openai", "gpt-4o"), Endpoint("own", "chat")),
-            Health(
-                True,
-                "/health",
-                200,
-                1.4,
-                tls={
-                    "version": "TLSv1.3",
-                    "subject": "gateway.example",
-                    "issuer": "Example CA",
-                    "expires_at": (NOON + timedelta(days=9)).timestamp(),
-                },
-            ),
-            "MLflow AI Gateway 3.17.2",
-        )
-    ],
-)
-def test_status_of_a_host(status: HostStatus, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Clock(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> datetime:
-            return NOON.astimezone(tz)
-
-    monkeypatch.setattr(host_status, "datetime", Clock)
-    assert_golden(GOLDEN / "check.txt", _as_text(status))
-    assert status.warnings == ["https://gateway.example: the certificate expires in 9 days"]
-    assert status.as_dict()["tls"]["expires_at"] == "2026-12-02T12:00:00.000000Z"
 
 
 @pytest.mark.parametrize(
