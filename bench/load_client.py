@@ -104,9 +104,9 @@ def _by_load(scene: Scene, upstream: Upstream, directory: Path, seconds: int) ->
     stream = ["--stream"] if scene.stream else []
     done = subprocess.run(
         [
-            *(program("gateway-eval"), "load", upstream.base_url, "--endpoint", MODEL, "--json", "-q"),
+            *(str(program("gateway-eval")), "load", upstream.base_url, "--endpoint", MODEL, "--json", "-q"),
             *("--concurrency", str(scene.connections), "--duration", f"{seconds}s", "--warm-up", "200ms"),
-            *("--prompts", prompts, "--max-tokens", "100", "--api-key-env", "BENCH_KEY", *stream),
+            *("--prompts", str(prompts), "--max-tokens", "100", "--api-key-env", "BENCH_KEY", *stream),
         ],
         capture_output=True,
         text=True,

@@ -2,12 +2,29 @@
 
 import signal
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from gateway_contracts.exit_codes import ExitCode
+from gateway_eval.emulator.chance import Delay, Fault
+
+
+class _Read(click.ParamType[Any]):
+    """A value that a function reads from text."""
+
+    name = "text"
+
+    def __init__(self, read: Callable[[str], Any]) -> None:
+        self._read = read
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return self._read(value) if isinstance(value, str) else value
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.command()
@@ -21,16 +38,21 @@ from gateway_contracts.exit_codes import ExitCode
 )
 @click.option(
     "--delay-ms",
-    type=click.FloatRange(0, 3_600_000),
-    default=0.0,
+    "delay",
+    type=_Read(lambda text: Delay.read(text, 3_600_000)),
+    default="0",
     show_default=True,
-    help="Time before the first byte of every answer.",
+    metavar="DELAY",
+    help="Time before the first byte of every answer: 200, 100-300, normal:200,50, lognormal:200,0.5 "
+    "or exponential:200.",
 )
 @click.option(
     "--token-delay-ms",
-    type=click.FloatRange(0, 60_000),
-    default=0.0,
+    "token_delay",
+    type=_Read(lambda text: Delay.read(text, 60_000)),
+    default="0",
     show_default=True,
+    metavar="DELAY",
     help="Time for every output token: paces streams, and delays whole answers by their sum.",
 )
 @click.option(
@@ -45,6 +67,14 @@ from gateway_contracts.exit_codes import ExitCode
     default=0.0,
     show_default=True,
     help="Part of the calls, 0 to 1, answered with HTTP 500.",
+)
+@click.option(
+    "--fault",
+    "faults",
+    type=_Read(Fault.read),
+    multiple=True,
+    metavar="SHARE:DIRECTIVE",
+    help="What strikes a part of the calls (repeatable), as in 0.01:rate_limit or 0.001:cut_stream=10.",
 )
 @click.option(
     "--keep",
@@ -66,8 +96,6 @@ from gateway_contracts.exit_codes import ExitCode
 def emulator(
     host: str,
     port: int,
-    delay_ms: float,
-    token_delay_ms: float,
     tls_certificate: Path | None,
     tls_key: Path | None,
     **behaviour: Any,
@@ -94,11 +122,12 @@ def emulator(
             f"cannot listen on {host}:{port}: {error.strerror or error}; choose another --host or --port"
         ) from None
     options = Options(
-        delay=delay_ms / 1000,
-        token_delay=token_delay_ms / 1000,
+        delay=behaviour["delay"],
+        token_delay=behaviour["token_delay"],
         api_keys=frozenset(behaviour["api_keys"]),
         models=frozenset(behaviour["models"]),
         error_rate=behaviour["error_rate"],
+        faults=_faults(behaviour["faults"]),
         keep=behaviour["keep"],
     )
     shown = f"[{host}]" if ":" in host else host
@@ -111,6 +140,12 @@ def emulator(
     )
     if stopped_by == signal.SIGINT:
         raise SystemExit(ExitCode.INTERRUPTED)
+
+
+def _faults(faults: tuple[Fault, ...]) -> tuple[Fault, ...]:
+    if sum(fault.share for fault in faults) > 1:
+        raise click.UsageError("the shares of --fault add up to more than 1; a call has one fault at most")
+    return faults
 
 
 def _tls(certificate: Path | None, key: Path | None) -> tuple[Path, Path] | None:

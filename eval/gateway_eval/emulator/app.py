@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 
 from gateway_eval.emulator import delivery, errors, generate_content, messages, models, routes
 from gateway_eval.emulator.call import Call, encode
+from gateway_eval.emulator.chance import NO_DELAY, Delay, Fault, strikes
 from gateway_eval.emulator.directives import DirectiveError
 from gateway_eval.emulator.errors import Dialect, ProviderError
 from gateway_eval.emulator.exchange import JSON, BodyTooLarge, CallerLeft, Exchange, Receive, Scope, Send
@@ -23,11 +24,11 @@ _KEY_HEADERS = {"anthropic": b"x-api-key", "azure": b"api-key", "gemini": b"x-go
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How the emulator behaves. Times are seconds."""
+    """How the emulator behaves. Delays are milliseconds."""
 
-    delay: float = 0.0
+    delay: Delay = NO_DELAY
     """Before the first byte of every answer."""
-    token_delay: float = 0.0
+    token_delay: Delay = NO_DELAY
     """For every output token."""
     api_keys: frozenset[str] = field(default_factory=frozenset)
     """The keys that are accepted; none given: any."""
@@ -35,6 +36,8 @@ class Options:
     """The models that are served; none given: any."""
     error_rate: float = 0.0
     """The part of the calls, 0 to 1, that is answered with HTTP 500."""
+    faults: tuple[Fault, ...] = ()
+    """What else strikes a part of the calls."""
     keep: int = 100_000
     """How many of the latest calls are kept one by one."""
 
@@ -48,8 +51,9 @@ class Emulator:
         self.closing = asyncio.Event()
         """Set when the server stops, so that calls that hang on purpose end."""
         self._keys = frozenset(key.encode() for key in self.options.api_keys)
-        # The same seed every time: a run can be repeated.
-        self._chance = random.Random(0)  # noqa: S311 (no secret hangs on it)
+        # The same seeds every time: a run can be repeated. No secret hangs on them.
+        self._chance = random.Random(0)  # noqa: S311
+        self._pace = random.Random(1)  # noqa: S311
         self._kept = functools.lru_cache(_CALLS_KEPT)(_prepare)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,7 +85,9 @@ class Emulator:
                 await self._refuse(exchange, entry, error, route.dialect)
                 outcome = "completed"
             else:
-                outcome = await delivery.deliver(exchange, call, entry, self.options, self.closing)
+                outcome = await delivery.deliver(
+                    exchange, call, entry, self.options, self._pace, self.closing
+                )
         finally:
             self.witness.end(entry, outcome)
 
@@ -95,9 +101,12 @@ class Emulator:
         self._authenticate(exchange, route.dialect)
         if self.options.error_rate and self._chance.random() < self.options.error_rate:
             raise ProviderError(500, "The emulator failed by chance, as --error-rate asks for.")
-        fault = headers.get(b"x-emulator-fault")
+        header = headers.get(b"x-emulator-fault")
+        fault = header.decode("latin-1") if header else None
+        if fault is None and self.options.faults:
+            fault = strikes(self.options.faults, self._chance)
         prepare = self._kept if len(body) <= _LARGEST_KEPT else _prepare
-        call = prepare(route, body, fault.decode("latin-1") if fault else None)
+        call = prepare(route, body, fault)
         entry.model = call.model
         entry.stream = call.stream
         if call.directives.id is not None:

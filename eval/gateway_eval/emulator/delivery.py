@@ -1,10 +1,13 @@
 """How an answer reaches the caller: at once or token by token, whole or broken on demand."""
 
 import asyncio
+import random
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gateway_eval.emulator.call import Call
+from gateway_eval.emulator.chance import NO_DELAY, Delay
 from gateway_eval.emulator.errors import ProviderError
 from gateway_eval.emulator.exchange import JSON, Exchange, Headers
 from gateway_eval.emulator.witness import Entry
@@ -22,27 +25,35 @@ _EVENTS_A_TURN = 32
 
 
 async def deliver(
-    exchange: Exchange, call: Call, entry: Entry, options: "Options", closing: asyncio.Event
+    exchange: Exchange,
+    call: Call,
+    entry: Entry,
+    options: "Options",
+    chance: random.Random,
+    closing: asyncio.Event,
 ) -> str:
     """Answer a call that was accepted and return the outcome: completed or broken (on demand).
 
     Raises CallerLeft where the caller did not wait.
     """
     directives = call.directives
-    token_delay = options.token_delay if directives.token_delay is None else directives.token_delay
-    delay = options.delay + directives.delay
+    token_delay = options.token_delay
+    if directives.token_delay is not None:
+        token_delay = Delay(numbers=(directives.token_delay * 1000,))
+    delay = options.delay.draw(chance) / 1000 + directives.delay
     fault = directives.delivery
     request_id = entry.request_id.encode("latin-1", "replace")
     answer_id = call.id_prefix + b"emulator%012x" % entry.sequence
     if not call.stream:
-        delay += token_delay * call.usage.output_tokens
+        delay += token_delay.draw_sum(call.usage.output_tokens, chance) / 1000
     if delay:
         await exchange.pause(delay)
     if fault in ("hang", "disconnect", "html", "empty"):
         return await _no_answer(exchange, entry, fault, closing)
     if call.stream:
         entry.status = 200
-        return await _stream(exchange, call, entry, answer_id, token_delay, closing)
+        pace = None if token_delay == NO_DELAY else lambda tokens: token_delay.draw_sum(tokens, chance) / 1000
+        return await _stream(exchange, call, entry, answer_id, pace, closing)
     headers: Headers = [JSON, (b"x-request-id", request_id)]
     body = call.whole(answer_id, b"%d" % time.time())
     if fault is None:
@@ -91,8 +102,14 @@ async def _broken(
 
 
 async def _stream(
-    exchange: Exchange, call: Call, entry: Entry, answer_id: bytes, token_delay: float, closing: asyncio.Event
+    exchange: Exchange,
+    call: Call,
+    entry: Entry,
+    answer_id: bytes,
+    pace: Callable[[int], float] | None,
+    closing: asyncio.Event,
 ) -> str:
+    """Send the events. `pace` gives the seconds that so many tokens take."""
     fault, after = call.directives.delivery, call.directives.after
     # An answer shorter than asked for breaks off before its end, so that it never looks whole.
     total = call.usage.output_tokens
@@ -100,7 +117,7 @@ async def _stream(
     exchange.watch()
     await exchange.start(200, [*_EVENTS, (b"x-request-id", entry.request_id.encode("latin-1", "replace"))])
     entry.input_tokens = call.usage.input_tokens
-    begin = time.perf_counter()
+    due = time.perf_counter()
     for number, (event, count) in enumerate(call.events(answer_id, b"%d" % time.time())):
         if fault is not None and number and entry.output_tokens >= after:
             if fault != "bad_json":
@@ -108,9 +125,10 @@ async def _stream(
             await exchange.write(event[: len(event) // 2] + b"\n\n", more=True)
             fault = None
             continue
-        if token_delay and count:
+        if pace is not None and count:
             # Due times, not pauses: the delays do not add up to more than was asked for.
-            await exchange.pause(begin + token_delay * (entry.output_tokens + count) - time.perf_counter())
+            due += pace(count)
+            await exchange.pause(due - time.perf_counter())
         elif number % _EVENTS_A_TURN == _EVENTS_A_TURN - 1:
             await asyncio.sleep(0)
         await exchange.write(event, more=True)

@@ -172,3 +172,35 @@ def test_serves_https(certificate):
     ) as emulator:
         assert emulator.base_url.startswith("https://localhost:")
         assert chat(emulator).status_code == 200
+
+
+def test_faults_by_chance_strike_a_part_of_the_calls_the_same_in_every_run():
+    def statuses():
+        with running_emulator(fault=["0.3:rate_limit", "0.2:status=503"]) as emulator:
+            return [
+                requests.post(
+                    f"{emulator.openai_url}/chat/completions",
+                    json={"model": "m", "messages": [{"role": "user", "content": "Hi"}]},
+                    headers={"authorization": "Bearer any"},
+                    timeout=10,
+                ).status_code
+                for _ in range(60)
+            ]
+
+    seen = statuses()
+    assert set(seen) == {200, 429, 503}
+    assert seen == statuses()
+
+
+def test_delays_may_differ_from_call_to_call():
+    with running_emulator(delay_ms="20-200") as emulator:
+        for _ in range(5):
+            requests.post(
+                f"{emulator.openai_url}/chat/completions",
+                json={"model": "m", "messages": [{"role": "user", "content": "Hi"}]},
+                headers={"authorization": "Bearer any"},
+                timeout=10,
+            )
+        took = [entry["duration_ms"] for entry in emulator.requests()]
+    assert min(took) >= 19  # its clock has milliseconds
+    assert len({round(time / 10) for time in took}) > 1
