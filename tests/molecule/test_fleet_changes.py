@@ -1,0 +1,95 @@
+"""Changes to a fleet that is being called: nobody notices. Runs after test_fleet.py, on the same hosts."""
+
+from __future__ import annotations
+
+import json
+
+import requests
+
+from support.fleet import Fleet
+from support.steady_load import SteadyLoad, steady_load
+
+HOSTS = ["gateway-1", "gateway-2", "gateway-3"]
+INSTANCES = ["llm-gateway-1", "llm-gateway-2"]
+
+
+def served(fleet: Fleet) -> int:
+    """Calls that the emulator counted: an independent witness."""
+    address = fleet.variable("gateway-1", "ansible_host")
+    stats = requests.get(f"http://{address}:5999/emulator/stats", timeout=30).json()
+    return int(stats["received"])
+
+
+def site(fleet: Fleet, *arguments: str, check: bool = True) -> str:
+    done = fleet.run(
+        "ansible-playbook",
+        *fleet.inventory_arguments,
+        "site.yml",
+        "--tags",
+        "gateway",
+        *arguments,
+        check=check,
+    )
+    assert check or done.returncode != 0
+    return done.stdout
+
+
+def instances(fleet: Fleet, host: str) -> dict[str, tuple[str, str]]:
+    return {name: found for name, found in fleet.containers(host).items() if name in INSTANCES}
+
+
+def environment(fleet: Fleet, host: str) -> dict[str, str]:
+    [container] = json.loads(fleet.shell(host, "docker inspect llm-gateway-1"))
+    return dict(item.split("=", 1) for item in container["Config"]["Env"])
+
+
+def nobody_noticed(fleet: Fleet, load: SteadyLoad, served_before: int) -> None:
+    assert not load.failures, load.failures[:20]
+    assert load.calls > 50
+    assert load.streams > 5
+    assert served(fleet) - served_before == load.calls  # the provider got each call once
+
+
+def test_every_container_is_replaced_and_no_call_fails(fleet: Fleet) -> None:
+    before, served_before = {host: instances(fleet, host) for host in HOSTS}, served(fleet)
+
+    with steady_load(fleet) as load:
+        site(fleet, "-e", '{"gateway_environment": {"MLFLOW_GATEWAY_ROUTE_TIMEOUT_SECONDS": "299"}}')
+
+    nobody_noticed(fleet, load, served_before)
+    for host in HOSTS:
+        after = instances(fleet, host)
+        assert after.keys() == before[host].keys() == set(INSTANCES)
+        assert all(after[name][0] != before[host][name][0] for name in INSTANCES)
+        assert environment(fleet, host)["MLFLOW_GATEWAY_ROUTE_TIMEOUT_SECONDS"] == "299"
+
+
+def test_a_rollback_brings_the_containers_back(fleet: Fleet) -> None:
+    served_before = served(fleet)
+
+    with steady_load(fleet) as load:
+        fleet.run(
+            "ansible-playbook", *fleet.inventory_arguments, "playbooks/rollback.yml", "--limit", "gateway-2"
+        )
+
+    nobody_noticed(fleet, load, served_before)
+    assert "MLFLOW_GATEWAY_ROUTE_TIMEOUT_SECONDS" not in environment(fleet, "gateway-2")
+    assert environment(fleet, "gateway-3")["MLFLOW_GATEWAY_ROUTE_TIMEOUT_SECONDS"] == "299"
+
+
+def test_a_change_that_does_not_serve_stops_at_the_first_host_and_is_taken_back(fleet: Fleet) -> None:
+    before, served_before = {host: instances(fleet, host) for host in HOSTS}, served(fleet)
+
+    with steady_load(fleet) as load:
+        # A setting that the gateway refuses, so that its container starts again and again.
+        broken = '{"gateway_environment": {"GATEWAY_KEEP_ALIVE": "for ever"}, "gateway_start_timeout": 30}'
+        said = site(fleet, "-e", broken, check=False)
+
+    nobody_noticed(fleet, load, served_before)
+    assert "llm-gateway-1 serves as before, the change was taken back" in said
+    after = {host: instances(fleet, host) for host in HOSTS}
+    assert {host: {name: found[0] for name, found in after[host].items()} for host in HOSTS} == {
+        host: {name: found[0] for name, found in before[host].items()} for host in HOSTS
+    }
+    assert after["gateway-2"] == before["gateway-2"]
+    assert after["gateway-3"] == before["gateway-3"]
