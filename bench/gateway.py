@@ -7,6 +7,7 @@ rounds; ratios are taken within a round.
 
 import contextlib
 import json
+import math
 import statistics
 import subprocess
 import tempfile
@@ -103,10 +104,10 @@ def main(rounds: int, seconds: int, only: tuple[str, ...], write: bool) -> None:
             if row.target:
                 row.pss_mb = row.target.process.pss_mb()
         served = upstream.stats()
-    text = _text(chosen, circumstances, rounds, seconds)
     BUILD.mkdir(parents=True, exist_ok=True)
     raw = {row.contender.name: _raw(row) for row in chosen} | {"emulator": served}
     (BUILD / "gateway.json").write_text(json.dumps(raw, indent=1))
+    text = _text(chosen, circumstances, rounds, seconds)
     click.echo(text)
     if write and not only:
         page.write_section("gateway", text)
@@ -182,7 +183,11 @@ def _rate(runs: list[Measured]) -> str:
 
 
 def _ratio(row: Row, to: Row, runs: Callable[[Row], list[Measured]] = lambda row: row.busy) -> float:
-    return _median(one.per_second / other.per_second for one, other in zip(runs(row), runs(to), strict=True))
+    return _median(_times(one, other) for one, other in zip(runs(row), runs(to), strict=True))
+
+
+def _times(one: Measured, other: Measured) -> float:
+    return one.per_second / other.per_second if other.requests else math.inf  # not one answer in time
 
 
 def _ratios(ours: Row, rows: dict[str, Row]) -> str:
