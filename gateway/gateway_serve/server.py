@@ -27,7 +27,6 @@ _logger = logging.getLogger(__name__)
 # Between the workers' own end of patience, which still writes records, and the master's, which kills.
 _KILL_MARGIN_S = 5
 _LAST_WORDS_S = 2
-_LINGER_S = 1
 
 
 def run(application: Application, settings: Settings, host: str, port: int, workers: int) -> None:
@@ -45,6 +44,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.number = -1  # its place among the workers; the master gives it
         self.config.timeout_graceful_shutdown = self.cfg.graceful_timeout - _KILL_MARGIN_S
+        self._linger_s = min(self.app.linger, self.config.timeout_graceful_shutdown)
 
     def init_process(self) -> None:
         """Begin as a process of its own, then serve."""
@@ -55,7 +55,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         # As the parent does, with our server in place of uvicorn's.
         self.config.app = self.wsgi
         application: Application = self.app.application
-        server = _PatientServer(self.config, self.ppid, application.begin_stop)
+        server = _PatientServer(self.config, self.ppid, self._linger_s, application.begin_stop)
         # What the master sends on INT and QUIT; the parent class only sets a flag that uvicorn does not read.
         asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, server.quit)
         # Plain sockets: uvloop would close the number behind gunicorn's own ones twice.
@@ -68,9 +68,12 @@ class Worker(UvicornWorker):  # type: ignore[misc]
 class _PatientServer(uvicorn.Server):
     """uvicorn's server, with an end that loses no call: neither one that just begins nor one that is cut."""
 
-    def __init__(self, config: uvicorn.Config, master: int, begin_stop: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, master: int, linger_s: float, begin_stop: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._master = master
+        self._linger_s = linger_s
         self._begin_stop = begin_stop
 
     async def on_tick(self, counter: int) -> bool:
@@ -86,17 +89,22 @@ class _PatientServer(uvicorn.Server):
             task.cancel()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        begun = time.monotonic()
         self._begin_stop()
         await self._linger(sockets or [])
+        patience = self.config.timeout_graceful_shutdown
+        if patience is not None:
+            self.config.timeout_graceful_shutdown = max(patience - int(time.monotonic() - begun), 1)
         await super().shutdown()
         if self.server_state.tasks:
             await asyncio.wait(self.server_state.tasks, timeout=_LAST_WORDS_S)
 
     async def _linger(self, sockets: list[socket.socket]) -> None:
-        """Take no new connections, but for a moment still the requests that are on their way on open ones.
+        """Take no new connections, but for a while still the requests that arrive on open ones.
 
         uvicorn closes a connection without a call at once, also where a request is just arriving on it.
-        Whoever asks now is answered and told to close: few connections are left when the others are closed.
+        Whoever asks now is answered and told to close, and a load balancer closes those that it leaves idle:
+        so none is left that a call could meet closing.
         """
         for server in self.servers:
             server.close()
@@ -104,7 +112,7 @@ class _PatientServer(uvicorn.Server):
             listener.close()
         state = self.server_state
         state.default_headers = [*state.default_headers, (b"connection", b"close")]
-        deadline = time.monotonic() + _LINGER_S
+        deadline = time.monotonic() + self._linger_s
         # uvicorn tells nobody when a connection ends.
         while state.connections and not self.force_exit and time.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
@@ -120,6 +128,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
         self._settings = settings
         self._bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._workers = workers
+        self.linger = settings.linger
         super().__init__()
 
     def load_config(self) -> None:

@@ -34,6 +34,7 @@ def test_trusted_proxies_are_addresses_and_networks(addresses: str) -> None:
         ("GATEWAY_INSTANCE", "x" * 65),
         ("GATEWAY_GRACEFUL_TIMEOUT", "5m"),
         ("GATEWAY_GRACEFUL_TIMEOUT", "0"),
+        ("GATEWAY_LINGER", "-1"),
         ("GATEWAY_KEEP_ALIVE", "-1"),
         ("GATEWAY_WORKER_TIMEOUT", "1.5"),
         ("FORWARDED_ALLOW_IPS", "10.3.49.0/24,nginx"),
