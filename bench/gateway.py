@@ -49,6 +49,7 @@ class Row:
     busy: list[Measured] = field(default_factory=list)
     alone: list[Measured] = field(default_factory=list)
     streams: list[Measured] = field(default_factory=list)
+    cpu_us: list[float] = field(default_factory=list)  # CPU time for one request, in microseconds
     pss_mb: float = 0.0
 
     @property
@@ -115,7 +116,10 @@ def main(rounds: int, seconds: int, only: tuple[str, ...], write: bool) -> None:
 
 def _measure(row: Row, seconds: int) -> None:
     assert row.target
+    before = row.target.process.cpu_seconds()
     row.busy.append(wrk(row.target, row.directory, _CONNECTIONS, seconds))
+    used = row.target.process.cpu_seconds() - before
+    row.cpu_us.append(used * 1e6 / max(row.busy[-1].requests, 1))
     row.alone.append(wrk(row.target, row.directory, 1, max(seconds // 2, 1)))
     row.streams.append(wrk(row.target, row.directory, _CONNECTIONS, seconds, stream=True))
 
@@ -123,6 +127,7 @@ def _measure(row: Row, seconds: int) -> None:
 def _raw(row: Row) -> dict[str, object]:
     runs = {"busy": row.busy, "alone": row.alone, "streams": row.streams}
     found: dict[str, object] = {name: [asdict(one) for one in values] for name, values in runs.items()}
+    found["cpu_us"] = row.cpu_us
     return found | {"version": row.contender.version(), "pss_mb": row.pss_mb, "reason": row.reason}
 
 
@@ -133,6 +138,7 @@ def _text(rows: list[Row], circumstances: str, rounds: int, seconds: int) -> str
         "one worker each",
         "requests/s",
         "to MLflow",
+        "CPU, us a request",
         "added p50 / p99, 1 conn.",
         "p50 / p99, 32 conn.",
         "streams/s",
@@ -152,7 +158,7 @@ def _text(rows: list[Row], circumstances: str, rounds: int, seconds: int) -> str
 
 def _line(row: Row, direct: Row | None, stock: Row | None) -> list[str]:
     if row.target is None:
-        return [row.name, f"not available: {row.reason}", "", "", "", "", ""]
+        return [row.name, f"not available: {row.reason}", "", "", "", "", "", ""]
     base = direct.alone if direct and direct.alone else None
     added = ["", ""]
     if base:
@@ -169,6 +175,7 @@ def _line(row: Row, direct: Row | None, stock: Row | None) -> list[str]:
         row.name,
         _rate(row.busy),
         f"{_ratio(row, stock):.1f}" if stock and stock.busy else "",
+        f"{_median(row.cpu_us):.0f}",
         " / ".join(added),
         f"{_median(one.p50_ms for one in row.busy):.1f} / {_median(one.p99_ms for one in row.busy):.1f}",
         _rate(row.streams),
@@ -205,8 +212,12 @@ def _ratios(ours: Row, rows: dict[str, Row]) -> str:
         each = [
             1 - on.per_second / without.per_second for on, without in zip(ours.busy, off.busy, strict=True)
         ]
+        work = _median(
+            with_records / without for with_records, without in zip(ours.cpu_us, off.cpu_us, strict=True)
+        )
         sentences.append(
-            f"Records cost {cost:.1%} of its requests/s (rounds: {min(each):.1%} to {max(each):.1%})."
+            f"Records cost {cost:.1%} of its requests/s (rounds: {min(each):.1%} to {max(each):.1%}) and "
+            f"{work - 1:.1%} of its CPU time a request."
         )
     return " ".join(sentences)
 

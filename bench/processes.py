@@ -39,6 +39,10 @@ class Running:
         """Return the resident memory of its largest process in MB (10^6 bytes)."""
         return max(_kb(pid, "Rss") for pid in _tree(self.process.pid)) * 1024 / 1e6
 
+    def cpu_seconds(self) -> float:
+        """Return the CPU time that it and its children have used."""
+        return sum(_cpu_seconds(pid) for pid in _tree(self.process.pid))
+
     def wait_for(self, url: str) -> None:
         """Return once the URL answers with any HTTP status. Raises NotAvailableError with the log's end."""
         deadline = time.monotonic() + _START_SECONDS
@@ -107,6 +111,15 @@ def _tree(pid: int) -> list[int]:
                 found += _tree(int(child))
         return found
     return []
+
+
+def _cpu_seconds(pid: int) -> float:
+    try:
+        # After the name in parentheses, which may hold anything: proc_pid_stat(5), utime and stime.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _kb(pid: int, name: str) -> int:
