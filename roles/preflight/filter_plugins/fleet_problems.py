@@ -25,6 +25,7 @@ WHOLE_NUMBERS = {
         "gateway_pids_limit",
         "gateway_graceful_timeout",
         "gateway_start_timeout",
+        "gateway_api_keys_shared_by",
     ),
     "load_balancer": (
         "load_balancer_connect_timeout",
@@ -36,6 +37,8 @@ WHOLE_NUMBERS = {
         "load_balancer_worker_connections",
     ),
 }
+# Zero for none.
+COUNTS = {"load_balancer": ("load_balancer_requests_per_minute", "load_balancer_requests_burst")}
 PORTS = {
     "gateway": ("gateway_first_port",),
     "load_balancer": ("load_balancer_port",),
@@ -113,6 +116,9 @@ def _host_problems(host: str, variables: dict[str, Any], groups: dict[str, list[
         for name in WHOLE_NUMBERS.get(role, ()):
             if name in variables and not _is_whole(variables[name]):
                 yield problem(name, host, f"is {variables[name]!r}", "Use a whole number from 1")
+        for name in COUNTS.get(role, ()):
+            if name in variables and not (_is_whole(variables[name]) or str(variables[name]) == "0"):
+                yield problem(name, host, f"is {variables[name]!r}", "Use a whole number, or 0 for none")
         for name in PORTS[role]:
             if name in variables and not (_is_whole(variables[name]) and int(variables[name]) <= 65535):
                 yield problem(name, host, f"is {variables[name]!r}", "Use a port number from 1 to 65535")
@@ -155,6 +161,9 @@ def _limit_problems(host: str, variables: dict[str, Any]) -> Iterator[Problem]:
 def _port_problems(host: str, variables: dict[str, Any], roles: list[str]) -> Iterator[Problem]:
     users: dict[int, list[str]] = defaultdict(list)
     for role in roles:
+        for name in COUNTS.get(role, ()):
+            if name in variables and not (_is_whole(variables[name]) or str(variables[name]) == "0"):
+                yield problem(name, host, f"is {variables[name]!r}", "Use a whole number, or 0 for none")
         for name in PORTS[role]:
             if not _is_whole(variables.get(name)):
                 continue  # said already

@@ -25,6 +25,7 @@ def plugin(name: str) -> ModuleType:
 
 FLEET = plugin("fleet_problems")
 CONFIG = plugin("gateway_config_problems")
+KEYS = plugin("gateway_key_problems")
 
 
 def endpoint(name: str = "chat", kind: str = "llm/v1/chat", **config: Any) -> dict[str, Any]:
@@ -76,7 +77,10 @@ def lines(
         "problems": [],
     }
     told: list[str] = FLEET.problem_lines(
-        FLEET.fleet_problems(fleet) + CONFIG.gateway_config_problems(fleet), fleet
+        FLEET.fleet_problems(fleet)
+        + CONFIG.gateway_config_problems(fleet)
+        + KEYS.gateway_key_problems(fleet),
+        fleet,
     )
     return told
 
@@ -123,6 +127,14 @@ def test_memory_is_read_as_docker_reads_it(value: Any) -> None:
         (
             {"load_balancer_members": ["10.0.0.1:5101"] * 2},
             "load_balancer_members (gateway-1): holds 10.0.0.1:5101 more than once.",
+        ),
+        (
+            {"load_balancer_requests_per_minute": -1},
+            "load_balancer_requests_per_minute (gateway-1): is -1. Use a whole number, or 0 for none.",
+        ),
+        (
+            {"gateway_api_keys_shared_by": 0},
+            "gateway_api_keys_shared_by (group gateway): is 0. Use a whole number from 1.",
         ),
         (
             {"gateway_address": "127.0.0.1"},
@@ -247,3 +259,33 @@ def test_every_variable_that_a_check_looks_at_is_evaluated() -> None:
         name for names in (*FLEET.WHOLE_NUMBERS.values(), *FLEET.PORTS.values()) for name in names
     } | GATEWAY.keys()
     assert looked_at <= set(variables)
+
+
+KEY = {"id": "a", "sha256": "0123456789abcdef" * 4, "owner": "a@example.com"}
+
+
+def test_good_keys_are_let_through() -> None:
+    more = {"endpoints": ["chat"], "valid_until": "2027-03-31", "tokens_per_minute": 1000}
+    assert lines(gateway_api_keys=[KEY, KEY | {"id": "b", "sha256": "f" * 64} | more]) == []
+    assert lines(load_balancer_requests_per_minute=0, load_balancer_requests_burst="0") == []
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"a": KEY}, "is no list of keys. Make one with gateway-serve keys new."),
+        ([KEY | {"id": "a b"}], "entry 1 has no usable id."),
+        ([KEY | {"sha256": "abc"}], "key a has no sha256 of 64 hexadecimal digits."),
+        ([KEY | {"owner": " "}], "key a has no owner."),
+        ([KEY | {"valid_untill": "2027-01-01"}], "key a has the unknown valid_untill. Use id, sha256,"),
+        ([KEY | {"requests_per_minute": 0}], "key a has requests_per_minute 0."),
+        ([KEY | {"endpoints": []}], "key a has no list of endpoints."),
+        ([KEY | {"endpoints": ["chta"]}], "key a is kept to chta, which is no endpoint or route."),
+        ([KEY, KEY | {"id": "b"}], "has the same sha256 in entries 1, 2."),
+        ([KEY, KEY | {"sha256": "f" * 64}], "has the same id in entries 1, 2."),
+    ],
+)
+def test_bad_keys_are_named_and_no_hash_is_quoted(keys: Any, said: str) -> None:
+    told = lines(gateway_api_keys=keys)
+    assert any(line.startswith(f"gateway_api_keys (group gateway): {said}") for line in told), told
+    assert KEY["sha256"] not in "".join(told)
