@@ -17,6 +17,7 @@ from gateway_eval.version import version
 _COMMANDS = {
     "ask": "gateway_eval.commands.ask:ask",
     "check": "gateway_eval.commands.check:check",
+    "compare": "gateway_eval.commands.compare:compare",
     "emulator": "gateway_eval.commands.emulator:emulator",
     "load": "gateway_eval.commands.load:load",
     "run": "gateway_eval.commands.run:run",
@@ -25,6 +26,7 @@ _COMMANDS = {
 _SUMMARIES = {
     "ask": "Ask a gateway one question.",
     "check": "Tell the status of gateways without spending money.",
+    "compare": "Tell what changed between two runs, and whether it got worse.",
     "emulator": "Stand in for a model provider, for demos and tests.",
     "load": "Put load on a gateway and measure what its callers would see.",
     "run": "Put cases to gateways and judge the answers.",
