@@ -105,6 +105,8 @@ def _prepare(store: Path, kind: RecordKind, number: int, batch: Batch) -> Prepar
     """Read a batch and write its parts under temporary names."""
     prepared = Prepared(batch)
     with open_duckdb(store, WORKER_MEMORY) as connection:
+        columns = ", ".join(f"{name} {type_name}" for name, type_name in kind.stored_columns.items())
+        connection.execute(sql("new_batch", columns=columns))
         for group in batch:
             _load(connection, store, kind, group, prepared)
         key = ", ".join(kind.key)

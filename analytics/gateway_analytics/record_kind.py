@@ -60,6 +60,12 @@ class RecordKind:
         return _read_json(files, {known.name: _careful_type(known) for known in self.fields}, more)
 
     @cached_property
+    def stored_columns(self) -> dict[str, str]:
+        """Types of the columns of a Parquet file."""
+        types = {known.name: _STORED[known.type] for known in self.fields}
+        return types | {"received_at": "TIMESTAMPTZ"}
+
+    @cached_property
     def stored(self) -> str:
         """The columns of a Parquet file, from `careful_lines`."""
         return ", ".join(f"{_stored(known)} AS {known.name}" for known in self.fields)
@@ -98,7 +104,8 @@ def _stored(known: Field) -> str:
     """The value of a field as it is stored; null where it is of another type."""
     name, text = known.name, f"{known.name}::VARCHAR"
     if name == "received_at":
-        return f"CASE WHEN {name} LIKE '____-__-__T__:__:__%Z' THEN TRY_CAST({name} AS TIMESTAMPTZ) END"
+        form = f"{name} LIKE '____-__-__T__:__:__._%Z' OR {name} LIKE '____-__-__T__:__:__Z'"
+        return f"CASE WHEN {form} THEN TRY_CAST({name} AS TIMESTAMPTZ) END"
     match known.type:
         case "int":
             # 1.0 and 1e3 are numbers; the reader writes both with a point.

@@ -81,7 +81,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.incoming = path / "incoming" / "requests"
-        self.incoming.mkdir(parents=True)
+        self.incoming.mkdir(parents=True, exist_ok=True)
 
     def append(self, records: Iterable[Mapping[str, Any]], name: str = "a.jsonl") -> Path:
         """Append records to an incoming file, as gateways do."""

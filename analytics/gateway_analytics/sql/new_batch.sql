@@ -1,0 +1,4 @@
+-- The table of a batch. Variable `loading` numbers the additions to it.
+CREATE TEMP TABLE batch ({columns}, certain BOOLEAN, loading INTEGER);
+
+SET VARIABLE loading = 0;
