@@ -266,14 +266,18 @@ def _text(entry: dict[str, Any] | None, key: str) -> str | None:
 
 
 def _decimal(value: Any) -> Decimal | None:
-    """Return a stated cost exactly as stated; None for anything that is no plain amount."""
+    """Return a stated cost; None for anything that is no plain amount.
+
+    LiteLLM states what it worked out in binary fractions, such as 4.6499999999999995e-06: what is beyond 18
+    decimals is dust, and no price book has more.
+    """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     try:
         amount = Decimal(str(value))
     except ArithmeticError:
         return None
-    return amount if amount.is_finite() and amount >= 0 else None
+    return round(amount, 18).normalize() if amount.is_finite() and 0 <= amount < 10**9 else None
 
 
 def _protocol(message: str, status: int | None, advice: str | None = None) -> Failure:

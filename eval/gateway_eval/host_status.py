@@ -1,6 +1,7 @@
 """The status of one host, gathered without calling a model."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -113,10 +114,12 @@ class HostStatus:
         }
 
 
-def ask_status(host: Host, *, api_key: str | None, timeout_s: float) -> HostStatus:
+def ask_status(
+    host: Host, *, api_key: str | None, timeout_s: float, headers: Mapping[str, str] | None = None
+) -> HostStatus:
     """Ask one host for all of it, within the timeout in all. Failures are part of the status."""
     ends_at = time.monotonic() + timeout_s
-    client = HttpClient(host.url, api_key=api_key, timeout_s=timeout_s, ends_at=ends_at)
+    client = HttpClient(host.url, api_key=api_key, timeout_s=timeout_s, ends_at=ends_at, headers=headers)
     try:
         target = discover(client)
     except CallError as error:
@@ -144,16 +147,19 @@ def ask_key(client: HttpClient, target: Target) -> tuple[str | None, Failure | N
         endpoint = Endpoint("")
     path = target.chat_path(endpoint)
     try:
-        if _refusal(client.with_key(None), path) is None:
+        if _says_to(client.with_key(None), path) is None:
             return "not asked for", None
-        refusal = _refusal(client, path)
+        refusal = _says_to(client, path)
     except CallError:
         return None, None  # the key is not what is wrong with the host
-    return ("accepted", None) if refusal is None else ("refused", refusal)
+    if refusal is None:
+        return "accepted", None
+    return ("refused", refusal) if refusal.failure_class in _NO_KEY else (None, None)
 
 
-def _refusal(client: HttpClient, path: str) -> Failure | None:
-    """Return why the host does not let the client in; None where it only finds fault with the content."""
+def _says_to(client: HttpClient, path: str) -> Failure | None:
+    """Return why a host does not let the client in, or fails; None for fault with the content."""
     with client.call("POST", path, {}) as answer:
         failure = from_answer(answer.status, answer.headers, answer.json_or_text())
-        return failure if answer.status >= 300 and failure.failure_class in _NO_KEY else None
+        told = failure.failure_class in _NO_KEY or answer.status >= 500
+        return failure if told else None

@@ -4,7 +4,7 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -106,7 +106,7 @@ class HttpClient:
     """Calls one host, with one session and so one pool of connections per thread.
 
     `timeout_s` bounds a whole call: connecting, sending, waiting and reading to the end. `ends_at`, a moment
-    of `time.monotonic()`, bounds all calls together.
+    of `time.monotonic()`, bounds all calls together. `headers` go with every call.
     """
 
     def __init__(
@@ -116,10 +116,12 @@ class HttpClient:
         api_key: str | None = None,
         timeout_s: float = 60.0,
         ends_at: float | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self.base_url = base_url
         self.timeout_s = timeout_s
         self._ends_at = ends_at
+        self._headers = dict(headers or {})
         self._api_key = api_key
         self._local = threading.local()
         self._open: set[Deadline] = set()
@@ -127,7 +129,13 @@ class HttpClient:
 
     def with_key(self, api_key: str | None) -> "HttpClient":
         """Return a client of the same host that sends another key, or none."""
-        return HttpClient(self.base_url, api_key=api_key, timeout_s=self.timeout_s, ends_at=self._ends_at)
+        return HttpClient(
+            self.base_url,
+            api_key=api_key,
+            timeout_s=self.timeout_s,
+            ends_at=self._ends_at,
+            headers=self._headers,
+        )
 
     def abort(self) -> None:
         """End the calls under way in any thread, and let none begin."""
@@ -150,6 +158,7 @@ class HttpClient:
         if session is None:
             session = requests.Session()
             session.headers["User-Agent"] = f"gateway-eval/{version()}"
+            session.headers.update(self._headers)
             session.auth = _Key(self._api_key)
             for scheme in ("http://", "https://"):
                 session.mount(scheme, DeadlineAdapter())

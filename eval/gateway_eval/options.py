@@ -1,5 +1,6 @@
 """Options and arguments that several commands share."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ import click
 
 from gateway_eval.secrets import key_from_environment
 from gateway_eval.target import parse_base_url
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class BaseURL(click.ParamType[str]):
@@ -38,6 +41,36 @@ def api_key_option(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="NAME",
         callback=_read_key,
         help="Environment variable that holds the key to send as bearer token. Without it no key is sent.",
+    )(command)
+
+
+def _read_headers(ctx: click.Context, param: click.Parameter, lines: tuple[str, ...]) -> dict[str, str]:
+    headers = {}
+    for line in lines:
+        name, colon, value = (part.strip() for part in line.partition(":"))
+        if not colon or not _HEADER_NAME.fullmatch(name) or not value.isascii() or not value.isprintable():
+            raise click.BadParameter(
+                f"{line!r} is no header, such as 'x-tenant: research'", ctx=ctx, param=param
+            )
+        if name.lower() == "authorization":
+            raise click.BadParameter(
+                "put the key in a variable and name it with --api-key-env, so that it is shown nowhere",
+                ctx=ctx,
+                param=param,
+            )
+        headers[name] = value
+    return headers
+
+
+def header_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --header, which gives the command a dictionary."""
+    return click.option(
+        "--header",
+        "headers",
+        multiple=True,
+        callback=_read_headers,
+        metavar="'NAME: VALUE'",
+        help="One more header of every call; repeatable. Not for secrets.",
     )(command)
 
 

@@ -13,7 +13,14 @@ from gateway_eval.chat import ChatOutcome, chat
 from gateway_eval.envelope import envelope
 from gateway_eval.failure import CallError, Failure, FailureClass, exit_code
 from gateway_eval.http_client import HttpClient
-from gateway_eval.options import BaseURL, api_key_option, format_options, pricing_options, timeout_option
+from gateway_eval.options import (
+    BaseURL,
+    api_key_option,
+    format_options,
+    header_option,
+    pricing_options,
+    timeout_option,
+)
 from gateway_eval.output import Output
 from gateway_eval.pricing import Pricing
 from gateway_eval.results import TurnResult, money
@@ -41,6 +48,7 @@ from gateway_eval.target import Api, Endpoint, Target, as_provider, discover
 @pricing_options
 @click.option("-q", "--quiet", is_flag=True, help="The answer alone, without what it took.")
 @api_key_option
+@header_option
 @format_options
 @click.pass_context
 def ask(
@@ -57,6 +65,7 @@ def ask(
     provider: str | None,
     quiet: bool,
     api_key: str | None,
+    headers: dict[str, str],
     output_format: str,
 ) -> None:
     """Ask one question; PROMPT is - for standard input.
@@ -83,7 +92,7 @@ def ask(
     messages: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
     messages.append({"role": "user", "content": said})
     shown = StreamRedactor(output.secrets, sys.stdout.write if output_format == "table" else _nowhere)
-    client = HttpClient(url, api_key=api_key, timeout_s=timeout_s)
+    client = HttpClient(url, api_key=api_key, timeout_s=timeout_s, headers=headers)
     started_at = datetime.now(UTC)
     chosen = Endpoint(endpoint or "")
     try:

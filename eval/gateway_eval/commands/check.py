@@ -14,7 +14,7 @@ from gateway_eval.envelope import envelope
 from gateway_eval.failure import worst
 from gateway_eval.host_status import HostStatus, ask_status
 from gateway_eval.hosts import find_hosts, host_options
-from gateway_eval.options import api_key_option, format_options, timeout_option
+from gateway_eval.options import api_key_option, format_options, header_option, timeout_option
 from gateway_eval.output import Output
 from gateway_eval.secrets import Secrets
 from gateway_eval.store_status import StoreStatus, ask_store
@@ -39,6 +39,7 @@ _AT_ONCE = 64
     help="Fail where the newest record of the store, or of a host in it, is older.",
 )
 @api_key_option
+@header_option
 @format_options
 @click.pass_context
 def check(
@@ -51,6 +52,7 @@ def check(
     store_path: Path | None,
     max_lag: float | None,
     api_key: str | None,
+    headers: dict[str, str],
     output_format: str,
 ) -> None:
     """Tell the status of gateways without spending money.
@@ -73,7 +75,9 @@ def check(
     found = find_hosts(urls, more_urls, inventories, group)
     since = datetime.now(UTC)
     with ThreadPoolExecutor(min(_AT_ONCE, len(found.hosts))) as pool:
-        hosts = list(pool.map(partial(ask_status, api_key=api_key, timeout_s=timeout_s), found.hosts))
+        hosts = list(
+            pool.map(partial(ask_status, api_key=api_key, timeout_s=timeout_s, headers=headers), found.hosts)
+        )
     store = ask_store(store_path) if store_path is not None else None
     warnings = [*found.warnings, *(warning for host in hosts for warning in host.warnings)]
     warnings += disagreements(hosts)

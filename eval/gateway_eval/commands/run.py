@@ -19,7 +19,13 @@ from gateway_eval.failure import CallError
 from gateway_eval.hosts import find_hosts, host_options
 from gateway_eval.http_client import HttpClient
 from gateway_eval.inventory import LOAD_BALANCER
-from gateway_eval.options import api_key_option, format_options, pricing_options, timeout_option
+from gateway_eval.options import (
+    api_key_option,
+    format_options,
+    header_option,
+    pricing_options,
+    timeout_option,
+)
 from gateway_eval.output import Output
 from gateway_eval.pricing import Budget, Pricing
 from gateway_eval.result_files import SUFFIXES, ResultFile, render
@@ -113,6 +119,7 @@ def _result_paths(_ctx: click.Context, _param: click.Parameter, paths: tuple[Pat
 )
 @click.option("-q", "--quiet", is_flag=True, help="No progress on standard error.")
 @api_key_option
+@header_option
 @format_options
 @click.pass_context
 def run(
@@ -140,6 +147,7 @@ def run(
     result_paths: tuple[Path, ...],
     quiet: bool,
     api_key: str | None,
+    headers: dict[str, str],
     output_format: str,
 ) -> None:
     """Put cases to gateways and judge the answers.
@@ -173,7 +181,9 @@ def run(
     for name in selection.left_out:
         output.narrate(f"left out: {name}, which needs --api-key-env")
     records = [HostRecord(host.url, host.name) for host in found.hosts]
-    clients = [HttpClient(host.url, api_key=api_key, timeout_s=timeout_s) for host in found.hosts]
+    clients = [
+        HttpClient(host.url, api_key=api_key, timeout_s=timeout_s, headers=headers) for host in found.hosts
+    ]
     if dry_run:
         targets = _discover(clients, records, Api(api) if api else None, output)
         _choose_endpoints(records, targets, endpoint, provider, selection.cases)

@@ -230,6 +230,16 @@ def test_key_that_nobody_asks_for(host: HostileServer, tmp_path: Path) -> None:
     assert "not asked for" in ended.out
 
 
+def test_key_of_a_host_that_fails_without_one(host: HostileServer, tmp_path: Path) -> None:
+    """LiteLLM without a database answers 500 to a call without a key."""
+    host.will(http(500, b"Internal Server Error", "text/plain"), http(400, {"error": {"message": "x"}}))
+    ended = gateway_eval(tmp_path, "check", "--json", host.url, "--api-key-env", "KEY", KEY=CANARY)
+    assert ended.json()["rows"][0]["key"] == "accepted"
+    host.will(http(500, b"Internal Server Error", "text/plain"))
+    ended = gateway_eval(tmp_path, "check", "--json", host.url, "--api-key-env", "KEY", KEY=CANARY)
+    assert (ended.code, ended.json()["rows"][0]["key"]) == (0, None)
+
+
 def test_what_a_gateway_says_of_itself_is_shown(host: HostileServer, tmp_path: Path) -> None:
     host.gets["/health"] = http(200, {"status": "OK", "version": "0.1.0", "spool": "writable", "more": {}})
     ended = gateway_eval(tmp_path, "check", host.url)

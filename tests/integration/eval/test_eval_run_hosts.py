@@ -216,3 +216,30 @@ def test_files_by_suffix(host: HostileServer, tmp_path: Path) -> None:
     ended = gateway_eval(tmp_path, "run", host.url, "--cases", cases, "-o", "page.pdf")
     assert ended.code == 2
     assert ".html" in ended.err
+
+
+@pytest.mark.parametrize("command", [["check"], ["run"], ["ask", "Hi"]], ids=lambda command: command[0])
+def test_headers_go_with_every_call(host: HostileServer, tmp_path: Path, command: list[str]) -> None:
+    name, *arguments = command
+    gateway_eval(tmp_path, name, host.url, *arguments, "--header", "x-tenant: research", "--header", "X-B:2")
+    assert host.requests
+    assert {(got.headers.get("x-tenant"), got.headers.get("x-b")) for got in host.requests} == {
+        ("research", "2")
+    }
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ("x-tenant", "x-tenant: research"),
+        ("x y: z", "no header"),
+        ("x: a\nb", "no header"),
+        ("Authorization: Bearer sk-secret-0001", "--api-key-env"),
+    ],
+)
+def test_header_that_is_none(host: HostileServer, tmp_path: Path, header: str, words: str) -> None:
+    ended = gateway_eval(tmp_path, "check", host.url, "--header", header)
+    assert ended.code == 2
+    assert words in ended.err
+    assert "sk-secret" not in ended.err
+    assert not host.requests

@@ -81,10 +81,22 @@ def test_last_event_without_a_blank_line_counts() -> None:
     assert streamed(ROLE, END.rstrip()).finish_reason == "stop"
 
 
-def test_cost_stated_in_a_header_is_kept_to_the_digit() -> None:
-    headers = {"x-litellm-response-cost": "1.25e-05", "x-request-id": "abc"}
-    outcome = streamed(ROLE, END, **headers)
-    assert outcome.provider_cost_usd == Decimal("0.0000125")
+@pytest.mark.parametrize(
+    ("stated", "cost"),
+    [
+        ("1.25e-05", "0.0000125"),
+        ("4.6499999999999995e-06", "0.00000465"),
+        ("0.0", "0"),
+        ("500", "500"),
+        ("-1", None),
+        ("nan", None),
+        ("1e400", None),
+        ("free", None),
+    ],
+)
+def test_cost_stated_in_a_header(stated: str, cost: str | None) -> None:
+    outcome = streamed(ROLE, END, **{"x-litellm-response-cost": stated, "x-request-id": "abc"})
+    assert outcome.provider_cost_usd == (None if cost is None else Decimal(cost))
     assert outcome.request_id == "abc"
 
 
