@@ -103,6 +103,22 @@ def test_no_key_is_readable(fleet: Fleet, host: str) -> None:
     assert readable == ""
 
 
+def test_the_spool_forgets_what_is_old_and_shipped(fleet: Fleet) -> None:
+    spool = "/var/spool/llm-gateway/requests"
+    kept = set(fleet.shell("gateway-2", f"ls {spool}").split())
+    fleet.shell("gateway-2", f"touch --date='8 days ago' {spool}/requests-old.jsonl")
+
+    fleet.shell("gateway-2", "systemctl start llm-gateway-spool-retention.service")
+
+    assert kept
+    assert set(fleet.shell("gateway-2", f"ls {spool}").split()) == kept
+    wait_until(
+        lambda: "nothing waits" in fleet.shell("gateway-2", "llm-gateway-spool || true"),
+        60,
+        "everything is shipped",
+    )
+
+
 def test_a_killed_gateway_comes_back(fleet: Fleet) -> None:
     fleet.shell("gateway-2", "kill -9 $(docker inspect -f '{{.State.Pid}}' llm-gateway-1)")
     with ThreadPoolExecutor(1) as pool:
