@@ -17,7 +17,8 @@ from gateway_eval.emulator.witness import Entry, Witness
 
 # Calls larger than this are not kept for the next equal one, which bounds the memory that kept calls take.
 _LARGEST_KEPT = 16 * 1024
-_CALLS_KEPT = 2048
+# More of them would slow down calls that are all different, as they no longer fit a processor's cache.
+_CALLS_KEPT = 256
 # Where a key may stand besides the header for bearer tokens.
 _KEY_HEADERS = {"anthropic": b"x-api-key", "azure": b"api-key", "gemini": b"x-goog-api-key"}
 

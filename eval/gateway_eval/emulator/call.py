@@ -6,6 +6,7 @@ the id and the time differ from one to the next.
 
 import json
 from collections.abc import Iterator
+from json.encoder import encode_basestring
 from typing import Any, ClassVar, Protocol
 
 from gateway_eval.emulator.answer import Usage
@@ -40,6 +41,11 @@ class Call(Protocol):
 def encode(value: Any) -> bytes:
     """Return compact JSON. A lone surrogate, which JSON may escape but UTF-8 cannot hold, becomes `?`."""
     return _ENCODER.encode(value).encode("utf-8", "replace")
+
+
+def encode_text(text: str) -> bytes:
+    """Return a text as JSON; several times as fast as `encode`."""
+    return encode_basestring(text).encode("utf-8", "replace")
 
 
 def decode(body: bytes) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 https://platform.openai.com/docs/api-reference/chat
 """
 
+import functools
 import json
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -10,7 +11,16 @@ from typing import Any, ClassVar
 from gateway_eval.emulator import directives as directive
 from gateway_eval.emulator import models, replies, tokens, tools
 from gateway_eval.emulator.answer import Answer, Usage, compose
-from gateway_eval.emulator.call import Call, decode, encode, missing, stop_list, text_field, whole_number
+from gateway_eval.emulator.call import (
+    Call,
+    decode,
+    encode,
+    encode_text,
+    missing,
+    stop_list,
+    text_field,
+    whole_number,
+)
 from gateway_eval.emulator.errors import Dialect, asked_for, invalid
 
 _FINGERPRINT = "fp_emulator01"
@@ -53,7 +63,7 @@ class ChatCall(Call):
         tier = request.get("service_tier")
         self._tier = tier if tier in ("flex", "priority", "scale") else "default"
         self._served = models.snapshot(self.model)
-        self._rest = b"" if self.stream else b"," + encode(self._document())[1:]
+        self._rest = b"" if self.stream else self._whole()
         self._chunks = list(self._prepare_chunks()) if self.stream else []
 
     def whole(self, answer_id: bytes, created: bytes) -> bytes:
@@ -69,44 +79,39 @@ class ChatCall(Call):
             yield head + rest, count
         yield b"data: [DONE]\n\n", 0
 
+    def _whole(self) -> bytes:
+        """Return the JSON of the answer after its id and time."""
+        answer, usual = self._answer, "no_usage" not in self.directives.shapes
+        if answer.tool is not None or not usual:
+            return b"," + encode(self._document())[1:]
+        tier = None if self.dialect == "azure" else self._tier
+        around, behind = _frame(self._served, _finish(answer), tier, self._choices)
+        return encode_text(answer.text).join(around) + _encoded_usage(self.usage) + behind
+
     def _document(self) -> dict[str, Any]:
         answer = self._answer
-        message: dict[str, Any] = {
-            "role": "assistant",
-            "content": answer.text,
-            "refusal": None,
-            "annotations": [],
-        }
+        message = _message(answer.text)
         if answer.tool is not None:
             function = {"name": answer.tool, "arguments": answer.text}
             message |= {
                 "content": None,
                 "tool_calls": [{"id": _tool_id(), "type": "function", "function": function}],
             }
-        azure = {"content_filter_results": _SAFE} if self.dialect == "azure" else {}
-        finish = _finish(answer)
-        document: dict[str, Any] = {
-            "model": self._served,
-            "choices": [
-                {"index": index, "message": message, "logprobs": None, "finish_reason": finish, **azure}
-                for index in range(self._choices)
-            ],
-        }
-        if "no_usage" not in self.directives.shapes:
-            document["usage"] = openai_usage(self.usage)
-        if self.dialect == "azure":
-            document["prompt_filter_results"] = [{"prompt_index": 0, "content_filter_results": _SAFE}]
-        else:
-            document["service_tier"] = self._tier
-        document["system_fingerprint"] = _FINGERPRINT
-        return document
+        usage = None if "no_usage" in self.directives.shapes else openai_usage(self.usage)
+        tier = None if self.dialect == "azure" else self._tier
+        return _document(self._served, _finish(answer), tier, self._choices, message, usage)
 
     def _prepare_chunks(self) -> Iterator[tuple[bytes, int]]:
         tier = {} if self.dialect == "azure" else {"service_tier": self._tier}
         frame = encode({"model": self._served, **tier, "system_fingerprint": _FINGERPRINT})
         head = b"," + frame[1:-1] + b',"choices":['
         tail = b'],"usage":null}\n\n' if self._usage_event else b"]}\n\n"
+        plain = [_plain_choice(index) for index in range(self._choices)]
         for delta, finish, count in _deltas(self._answer):
+            if isinstance(delta, str):
+                text = encode_text(delta)
+                yield from ((head + before + text + after + tail, count) for before, after in plain)
+                continue
             for index in range(self._choices):
                 choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish}
                 yield head + encode(choice) + tail, count
@@ -114,8 +119,64 @@ class ChatCall(Call):
             yield head + b'],"usage":%b}\n\n' % encode(openai_usage(self.usage)), 0
 
 
-def _deltas(answer: Answer) -> Iterator[tuple[dict[str, Any], str | None, int]]:
-    """Yield what each event of one choice says, the finish reason, and its output tokens."""
+def _message(text: str) -> dict[str, Any]:
+    return {"role": "assistant", "content": text, "refusal": None, "annotations": []}
+
+
+def _document(
+    served: str,
+    finish: str,
+    tier: str | None,
+    choices: int,
+    message: dict[str, Any],
+    usage: dict[str, Any] | str | None,
+) -> dict[str, Any]:
+    """Return an answer as OpenAI shapes it, or, without a tier, as Azure does."""
+    azure = {"content_filter_results": _SAFE} if tier is None else {}
+    document: dict[str, Any] = {
+        "model": served,
+        "choices": [
+            {"index": index, "message": message, "logprobs": None, "finish_reason": finish, **azure}
+            for index in range(choices)
+        ],
+    }
+    if usage is not None:
+        document["usage"] = usage
+    if tier is None:
+        document["prompt_filter_results"] = [{"prompt_index": 0, "content_filter_results": _SAFE}]
+    else:
+        document["service_tier"] = tier
+    document["system_fingerprint"] = _FINGERPRINT
+    return document
+
+
+# Most of an answer's JSON is the same in every answer of a model. Encoding it anew takes longer than all the
+# rest, so what surrounds the texts and the usage is kept.
+
+
+@functools.lru_cache(1024)
+def _frame(served: str, finish: str, tier: str | None, choices: int) -> tuple[list[bytes], bytes]:
+    """Return what is before, between and after the texts, the last of these up to the usage; and the rest."""
+    document = _document(served, finish, tier, choices, _message("\0text"), "\0usage")
+    before, _, behind = (b"," + encode(document)[1:]).partition(encode("\0usage"))
+    return before.split(encode("\0text")), behind
+
+
+@functools.lru_cache(4096)
+def _encoded_usage(usage: Usage) -> bytes:
+    return encode(openai_usage(usage))
+
+
+@functools.lru_cache(256)
+def _plain_choice(index: int) -> tuple[bytes, bytes]:
+    """Return what is before and after the text in a choice of a streamed event."""
+    choice = {"index": index, "delta": {"content": "\0text"}, "logprobs": None, "finish_reason": None}
+    before, _, after = encode(choice).partition(encode("\0text"))
+    return before, after
+
+
+def _deltas(answer: Answer) -> Iterator[tuple[dict[str, Any] | str, str | None, int]]:
+    """Yield what each event of one choice says, a text or more, the finish reason, and its output tokens."""
     opening: dict[str, Any] = {"role": "assistant", "content": "", "refusal": None}
     if answer.tool is not None:
         function = {"name": answer.tool, "arguments": ""}
@@ -125,7 +186,7 @@ def _deltas(answer: Answer) -> Iterator[tuple[dict[str, Any], str | None, int]]:
     yield opening, None, answer.usage.reasoning_tokens + answer.usage.output_audio_tokens
     for piece in answer.pieces:
         if answer.tool is None:
-            yield {"content": piece}, None, 1
+            yield piece, None, 1
         else:
             yield {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}, None, 1
     yield {}, _finish(answer), 0

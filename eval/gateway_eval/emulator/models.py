@@ -1,5 +1,6 @@
 """Names of models: what the caller asks for, and what the provider says it used."""
 
+import functools
 import re
 from typing import Any
 
@@ -77,6 +78,7 @@ def snapshot(model: str) -> str:
     return SNAPSHOTS.get(model, model)
 
 
+@functools.lru_cache(1024)
 def reasons(model: str) -> bool:
     """Tell whether `model` thinks before it answers, and bills for it."""
     return _REASONING.match(model) is not None
