@@ -142,8 +142,8 @@ def report(
     all_tokens = sum(call["input_tokens"] + call["output_tokens"] for call in served.values())
     partial = sum((one["input_tokens"] or 0) + (one["output_tokens"] or 0) for one in records) - tokens
     return (
-        f"\n{CALLS} calls, of which {len(callers.left)} were left by their callers: {len(records)} records, "
-        f"one for each call. {len(served)} calls reached the provider; {len(counted)} records carry its own "
-        f"count, equal in every one ({tokens} tokens). It sent {all_tokens - tokens} tokens more to callers that "
-        f"had left; the records' estimates of those come to {partial}."
+        f"\n{CALLS} calls, {len(callers.left)} left by their callers: {len(records)} records, no two of one "
+        f"call; {CALLS - len(records)} calls never came in. {len(served)} reached the provider, each has its "
+        f"record; {len(counted)} records carry its own count, equal in every one ({tokens} tokens). It sent "
+        f"{all_tokens - tokens} tokens more to callers that had left; records estimate those at {partial}."
     )
