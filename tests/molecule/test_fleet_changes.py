@@ -93,3 +93,44 @@ def test_a_change_that_does_not_serve_stops_at_the_first_host_and_is_taken_back(
     }
     assert after["gateway-2"] == before["gateway-2"]
     assert after["gateway-3"] == before["gateway-3"]
+
+
+def test_a_host_leaves_and_none_of_its_records_is_missing(fleet: Fleet) -> None:
+    served_before = served(fleet)
+
+    with steady_load(fleet) as load:
+        playbook = ["playbooks/remove_host.yml", "-e", "target=gateway-3"]
+        fleet.run("ansible-playbook", *fleet.inventory_arguments, *playbook)
+
+    nobody_noticed(fleet, load, served_before)
+    assert fleet.containers("gateway-3") == {}
+
+
+def test_a_load_balancer_does_not_leave(fleet: Fleet) -> None:
+    playbook = ["playbooks/remove_host.yml", "-e", "target=gateway-1"]
+    refused = fleet.run("ansible-playbook", *fleet.inventory_arguments, *playbook, check=False)
+
+    assert refused.returncode == 2
+    assert "gateway-1 is also load balancer or log store" in refused.stdout + refused.stderr
+    assert instances(fleet, "gateway-1").keys() == set(INSTANCES)
+
+
+def test_uninstalling_leaves_nothing_but_the_records(fleet: Fleet) -> None:
+    records = fleet.shell("gateway-3", "find /var/spool/llm-gateway -name '*.jsonl' | sort")
+    playbook = ["playbooks/uninstall.yml", "--limit", "gateway-3"]
+    fleet.run("ansible-playbook", *fleet.inventory_arguments, *playbook, "-e", "uninstall=yes")
+
+    left = "docker ps -aq; docker images -q; ls -d /etc/llm-gateway /usr/local/sbin/llm-gateway* 2>/dev/null"
+    assert fleet.shell("gateway-3", f"{left}; ls /etc/systemd/system | grep llm-gateway || true") == ""
+    assert fleet.shell("gateway-3", "find /var/spool/llm-gateway -name '*.jsonl' | sort") == records != ""
+
+    fleet.run(
+        "ansible-playbook",
+        *fleet.inventory_arguments,
+        "playbooks/uninstall.yml",
+        *["--limit", "gateway-3", "-e", "uninstall=yes", "-e", "uninstall_data=yes"],
+    )
+    assert (
+        fleet.shell("gateway-3", "ls -d /var/lib/llm-gateway /var/spool/llm-gateway; id llm-gateway", False)
+        == ""
+    )
