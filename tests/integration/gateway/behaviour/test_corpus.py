@@ -49,7 +49,9 @@ def request_of(case: dict[str, Any]) -> tuple[str, str, bytes | None, dict[str, 
             body["messages"] = [{"role": "user", "content": case["ask"]}]
         body |= case.get("body", {})
         text = json.dumps({name: value for name, value in body.items() if value is not None})
-    return method, path, text.replace("FILLER", "A" * case.get("filler", 0)).encode(), headers
+    deep = case.get("deep", 0)
+    text = text.replace("FILLER", "A" * case.get("filler", 0)).replace('"DEEP"', "[" * deep + "]" * deep)
+    return method, path, text.encode(), headers
 
 
 def ask(base: str, case: dict[str, Any]) -> Answer:
