@@ -203,6 +203,10 @@ class HttpClient:
                 )
             finally:
                 response.close()
+                if response.status_code >= 500:
+                    # A server that failed may close the connection just after saying so, as uvicorn does;
+                    # the next call would meet its end and look like a failure of its own.
+                    self._session().close()
 
     def get_json(self, path: str) -> Any:
         """Return the JSON at a path; `CallError` for anything else."""

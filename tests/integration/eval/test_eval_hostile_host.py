@@ -214,6 +214,30 @@ def test_tls_handshake_that_is_broken_off_is_told_as_one(linger: int | None) -> 
     assert caught.value.failure.message == "TLS: the host closed the connection during the handshake"
 
 
+def test_connection_is_not_used_again_after_a_failure() -> None:
+    """The server closes it when it sees the next request on it: that would look like a second failure."""
+    answer = http(500, b"Internal Server Error", "text/plain")
+    seen: list[int] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            for number in range(2):
+                connection, _ = listener.accept()
+                seen.append(number)
+                connection.recv(65536)
+                connection.sendall(answer)
+                connection.recv(65536)
+                connection.close()
+
+        threading.Thread(target=serve, daemon=True).start()
+        client = HttpClient(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout_s=20)
+        for _ in range(2):
+            with pytest.raises(CallError) as caught:
+                client.get_json("/")
+            assert caught.value.failure.failure_class == "gateway"
+    assert seen == [0, 1]
+
+
 def test_timeout_bounds_a_tls_handshake_that_never_ends() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         over = threading.Event()

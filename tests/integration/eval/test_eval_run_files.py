@@ -133,3 +133,32 @@ def test_interruption_keeps_what_was_done(host: HostileServer, tmp_path: Path, n
     assert document["cases"][1]["error"]["class"] == "interrupted"
     # The call under way may be billed, so it is counted, and counted as unpriced.
     assert (document["summary"]["requests"], document["summary"]["unpriced_requests"]) == (2, 1)
+
+
+def test_interruption_ends_all_calls_under_way(host: HostileServer, tmp_path: Path) -> None:
+    there = threading.Barrier(3)
+
+    def never(_connection: socket.socket, server: HostileServer) -> None:
+        there.wait(60)
+        server.over.wait(60)
+
+    host.will(never)
+    cases = write_cases(tmp_path, *({"name": str(n)} for n in range(5)))
+    process = subprocess.Popen(
+        [PROGRAM, "run", host.url, "--cases", cases, "-j", "2", "-o", "r.json", "-o", "r.xml"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        there.wait(60)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130
+    document = results(tmp_path, "r.json")
+    assert [case["error"]["class"] for case in document["cases"]] == ["interrupted"] * 2
+    assert document["summary"]["not_run"] == 3
+    assert "<skipped" in (tmp_path / "r.xml").read_text()
