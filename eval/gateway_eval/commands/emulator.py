@@ -77,6 +77,12 @@ class _Read(click.ParamType[Any]):
     help="What strikes a part of the calls (repeatable), as in 0.01:rate_limit or 0.001:cut_stream=10.",
 )
 @click.option(
+    "--vocabulary",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Count tokens as OpenAI does, by this file: o200k_base.tiktoken or cl100k_base.tiktoken.",
+)
+@click.option(
     "--keep",
     type=click.IntRange(0, 10_000_000),
     default=100_000,
@@ -96,6 +102,7 @@ class _Read(click.ParamType[Any]):
 def emulator(
     host: str,
     port: int,
+    vocabulary: Path | None,
     tls_certificate: Path | None,
     tls_key: Path | None,
     **behaviour: Any,
@@ -114,6 +121,7 @@ def emulator(
     from gateway_eval.emulator import server
     from gateway_eval.emulator.app import Emulator, Options
 
+    _use_vocabulary(vocabulary)
     tls = _tls(tls_certificate, tls_key)
     try:
         listener = server.listen(host, port)
@@ -146,6 +154,17 @@ def _faults(faults: tuple[Fault, ...]) -> tuple[Fault, ...]:
     if sum(fault.share for fault in faults) > 1:
         raise click.UsageError("the shares of --fault add up to more than 1; a call has one fault at most")
     return faults
+
+
+def _use_vocabulary(path: Path | None) -> None:
+    if path is None:
+        return
+    from gateway_eval.emulator import tokens, vocabulary
+
+    try:
+        tokens.use(vocabulary.splitter(path))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def _tls(certificate: Path | None, key: Path | None) -> tuple[Path, Path] | None:

@@ -1,13 +1,14 @@
 """Counting tokens by one written-down rule, the same for streams and whole answers.
 
-Real tokenizers need vocabulary files from the network, so the emulator has a rule of its own: a token is a
-run of up to eight Latin letters, a run of up to three digits, or any other single visible character, each
-together with one blank before it; a longer run of white space is one token. English text comes to about four
-characters a token, as with the real ones.
+Real tokenizers need vocabulary files from the network. Without one the emulator has a rule of its own: a
+token is a run of up to eight Latin letters, a run of up to three digits, or any other single visible
+character, each together with one blank before it; a longer run of white space is one token. English text
+comes to about four characters a token, as with the real ones.
 """
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 _TOKEN = re.compile(r" ?(?:[A-Za-zÀ-ɏ]{1,8}|\d{1,3}|\S)|\s+")
@@ -20,14 +21,23 @@ _PER_REPLY = 3
 _PER_IMAGE = 85
 
 
+_split: Callable[[str], list[str]] = _TOKEN.findall
+
+
+def use(splitter: Callable[[str], list[str]]) -> None:
+    """Count by a real vocabulary from now on, in the whole process."""
+    global _split
+    _split = splitter
+
+
 def split(text: str) -> list[str]:
     """Return the tokens of `text`; joined they are `text` again."""
-    return _TOKEN.findall(text)
+    return _split(text)
 
 
 def count(text: str) -> int:
     """Return the number of tokens in `text`."""
-    return len(_TOKEN.findall(text))
+    return len(_split(text))
 
 
 def text_of(content: Any) -> str:

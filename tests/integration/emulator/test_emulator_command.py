@@ -1,5 +1,6 @@
 """`gateway-eval emulator` as a program."""
 
+import base64
 import datetime
 import json
 import signal
@@ -204,3 +205,21 @@ def test_delays_may_differ_from_call_to_call():
         took = [entry["duration_ms"] for entry in emulator.requests()]
     assert min(took) >= 19  # its clock has milliseconds
     assert len({round(time / 10) for time in took}) > 1
+
+
+def test_tokens_are_counted_by_a_vocabulary_where_one_is_given(tmp_path):
+    tokens = [bytes([value]) for value in range(256)]  # every character a token
+    vocabulary = tmp_path / "bytes.tiktoken"
+    vocabulary.write_bytes(
+        b"".join(b"%b %d\n" % (base64.b64encode(token), n) for n, token in enumerate(tokens))
+    )
+    call = {"model": "m", "messages": [{"role": "user", "content": "Say hello"}]}
+    with running_emulator(vocabulary=vocabulary) as emulator:
+        answer = requests.post(
+            f"{emulator.openai_url}/chat/completions",
+            json=call,
+            headers={"authorization": "Bearer any"},
+            timeout=10,
+        ).json()
+    assert answer["usage"]["completion_tokens"] == len("hello")
+    assert answer["usage"]["prompt_tokens"] == 3 + 3 + len("user") + len("Say hello")
