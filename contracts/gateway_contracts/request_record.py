@@ -4,8 +4,10 @@ FIELDS is the whole contract, in the order in which a record is written; docs/re
 table. Readers take a missing field as null and ignore fields they do not know: versions only ever add.
 """
 
+import importlib
+import importlib.util
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway_contracts import record_field
@@ -63,6 +65,13 @@ FIELDS = (
     field("config_digest", "text", "first 12 hex digits of its configuration file's SHA-256", 64),
 )
 
+_MAX_CHARACTERS = {known.name: known.max_characters for known in FIELDS}
+
+# Only the gateway depends on orjson; the programs that read records write few.
+_fast_dumps: Callable[[Any], bytes] | None = (
+    importlib.import_module("orjson").dumps if importlib.util.find_spec("orjson") else None
+)
+
 _ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 _DUMPS = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
@@ -94,6 +103,28 @@ def encode(record: Mapping[str, Any]) -> bytes:
         values[longest] = _cut(values[longest], len(values[longest]) // 2)
         line = _line(values)
     return line
+
+
+def encode_valid(record: Mapping[str, Any]) -> bytes:
+    """Return what `encode` returns, in a tenth of the time, for a record that is as the contract says.
+
+    It has all fields in their order, each with a value of the right type and size, and nothing else. Its
+    maker answers for that: here only the length of the line is looked at.
+    """
+    if _fast_dumps is not None:
+        try:
+            line = _fast_dumps(record) + b"\n"
+        except TypeError:  # a lone surrogate
+            return encode(record)
+        if len(line) <= MAX_LINE_BYTES:
+            return line
+    return encode(record)
+
+
+def fitting(name: str, text: str) -> str:
+    """Return a text cut to the size of the field with this name."""
+    most = _MAX_CHARACTERS[name]
+    return text if len(text) <= most else _cut(text, most)
 
 
 def problem(record: Any) -> str | None:

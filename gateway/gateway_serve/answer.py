@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway_contracts.error_class import ErrorClass, classify
+from gateway_contracts.request_record import fitting
 from gateway_serve.usage import UNKNOWN, Usage, mapping, normalise
 
 # The lines of a stream that carry more than text. Text that looks like them only costs a closer look.
@@ -18,7 +19,11 @@ _FINISH_REASONS = {
     "max_tokens": "length",
     "tool_use": "tool_calls",
     "refusal": "content_filter",
+    # https://platform.openai.com/docs/api-reference/responses/object
+    "max_output_tokens": "length",
 }
+
+_RESPONSE_ENDS = ("response.completed", "response.incomplete", "response.failed")
 
 _OUTPUT_KEYS = (
     "content",
@@ -38,7 +43,9 @@ class Answer:
         "_stated",
         "chunks",
         "ended",
+        "error",
         "error_class",
+        "events",
         "finish_reason",
         "has_output",
         "response_model",
@@ -52,6 +59,8 @@ class Answer:
         self.error_class: ErrorClass | None = None
         self.has_output = False  # a chunk with output has come
         self.ended = False  # the provider said that its stream is complete
+        self.events = 0  # of a stream, that are JSON at all; not all are counted once there is output
+        self.error: Any = None  # what the answer says is its error
         self.chunks = 0  # chunks of a known format
         self._stated: dict[str, Any] = {}
 
@@ -64,6 +73,8 @@ class Answer:
         for choice in _choices(body)[:1]:
             self._finish(choice.get("finish_reason"))
         self._finish(body.get("stop_reason"))
+        if body.get("object") == "response":
+            self._finish_response(body)
 
     def read_lines(self, lines: bytes) -> None:
         """Take in whole lines of a stream of server-sent events."""
@@ -84,13 +95,19 @@ class Answer:
             event = json.loads(data)
         except ValueError:
             return
-        event = mapping(event)
+        if not isinstance(event, dict):
+            return
+        self.events += 1
         if event.get("error"):
+            self.error = event
             self.error_class = classify(_status_of(event["error"]), event)
         if isinstance(event.get("choices"), list):
             self._read_openai_chunk(event)
-        elif isinstance(event.get("type"), str):
-            self._read_anthropic_event(event)
+        elif isinstance(kind := event.get("type"), str):
+            if kind.startswith("response."):
+                self._read_responses_event(kind, event)
+            else:
+                self._read_anthropic_event(event)
 
     def usage(self, provider: str | None) -> Usage:
         """Return the tokens that the provider has stated so far."""
@@ -126,18 +143,44 @@ class Answer:
             case "message_stop":
                 self.ended = True
 
+    def _read_responses_event(self, kind: str, event: Mapping[str, Any]) -> None:
+        # https://platform.openai.com/docs/api-reference/responses-streaming
+        self.chunks += 1
+        if kind.endswith(".delta"):
+            self.has_output = True
+        response = mapping(event.get("response"))
+        if response:
+            self._read_facts(response)
+        if kind in _RESPONSE_ENDS:
+            self.ended = True
+            self._finish_response(response)
+
+    def _finish_response(self, response: Mapping[str, Any]) -> None:
+        """Put the state of an answer of the Responses API in the words of a chat's finish reason."""
+        if response.get("error"):
+            self.error_class = classify(500, response)
+        reason = mapping(response.get("incomplete_details")).get("reason")
+        if reason is not None:
+            self._finish(reason)
+        elif response.get("status") == "completed":
+            output = response.get("output")
+            parts = output if isinstance(output, list) else []
+            called = any(mapping(part).get("type") == "function_call" for part in parts)
+            self._finish("tool_calls" if called else "stop")
+
     def _read_facts(self, part: Mapping[str, Any]) -> None:
         stated = mapping(part.get("usage"))
         # Anthropic spreads its counts over two events; a null does not take back what came before.
         self._stated.update({key: value for key, value in stated.items() if value is not None})
-        self.response_model = _text(part.get("model")) or self.response_model
-        self.service_tier = (
-            _text(part.get("service_tier")) or _text(stated.get("service_tier")) or self.service_tier
-        )
+        if isinstance(model := part.get("model"), str) and model:
+            self.response_model = fitting("response_model", model)
+        tier = part.get("service_tier") or stated.get("service_tier")
+        if isinstance(tier, str) and tier:
+            self.service_tier = fitting("service_tier", tier)
 
     def _finish(self, reason: Any) -> None:
         if isinstance(reason, str) and reason:
-            self.finish_reason = _FINISH_REASONS.get(reason, reason)
+            self.finish_reason = fitting("finish_reason", _FINISH_REASONS.get(reason, reason))
 
 
 def _choices(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -149,7 +192,3 @@ def _status_of(error: Any) -> int:
     """Return the HTTP status that an error inside an answer names; 500 where it names none."""
     code = mapping(error).get("code")
     return code if isinstance(code, int) and 400 <= code < 600 else 500
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None

@@ -2,10 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
-
-import orjson
 
 from gateway_serve.asgi import App, Headers, Message, Receive, Scope, Send
 from gateway_serve.call import Call
@@ -48,11 +46,14 @@ class Caller:
     def watch_soon(self) -> None:
         """Notice from soon on when the caller leaves, and cancel this task then."""
         self._task = asyncio.current_task()
-        self._watch_soon = asyncio.get_running_loop().call_later(_WATCH_AFTER_S, self._begin_watch)
+        if self._watch_soon is None and self._watcher is None:
+            self._watch_soon = asyncio.get_running_loop().call_later(_WATCH_AFTER_S, self._begin_watch)
 
     def watch(self) -> None:
         """Notice from now on when the caller leaves, and cancel this task then."""
         self._task = asyncio.current_task()
+        if self._watch_soon is not None:
+            self._watch_soon.cancel()
         if self._watcher is None:
             self._begin_watch()
 
@@ -64,9 +65,9 @@ class Caller:
             self._watcher.cancel()
 
     async def serve_with(
-        self, app: App, scope: Scope, body: bytes, refuse: frozenset[int] = frozenset()
+        self, app: App, scope: Scope, body: bytes, withheld: Callable[[int], bool] | None = None
     ) -> bool:
-        """Let an ASGI app answer. An answer with a status in `refuse` is not sent: False."""
+        """Let an ASGI app answer; return whether it did: an answer whose status is `withheld` is not sent."""
         self._body = body
         self._gone = asyncio.Event()
         self.watch()
@@ -74,12 +75,12 @@ class Caller:
 
         async def send(message: Message) -> None:
             nonlocal refused
-            if message["type"] == "http.response.start" and message["status"] in refuse:
-                refused = True
+            if withheld and message["type"] == "http.response.start":
+                refused = withheld(message["status"])
             if not refused:
                 await self._count(message)
 
-        await app(scope, self._replay, send if refuse else self._count)
+        await app(scope, self._replay, send if withheld else self._count)
         return not refused
 
     async def answer(
@@ -98,12 +99,6 @@ class Caller:
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         call.complete = True
         await self._send({"type": "http.response.body", "body": body})
-
-    async def refuse(
-        self, status: int, detail: Any, more_headers: Iterable[tuple[bytes, bytes]] = ()
-    ) -> None:
-        """Send an error in the form in which MLflow sends all of its own."""
-        await self.answer(status, orjson.dumps({"detail": detail}), more_headers)
 
     async def begin_events(self) -> None:
         """Send the head of a stream of server-sent events."""

@@ -6,16 +6,31 @@ from time import perf_counter
 from typing import Any
 
 import orjson
+from aiohttp import ClientError
 
 from gateway_contracts.error_class import ErrorClass
+from gateway_serve import proxied_client, upstream
 from gateway_serve.call import Attempt, Call
 from gateway_serve.caller import Caller
 from gateway_serve.direct_endpoint import DirectRequest
 from gateway_serve.event_stream import EventStream, EventStreamError
-from gateway_serve.failure import CallFailedError, cause_of, describe, detail_of_refusal, failure_event
+from gateway_serve.failure import (
+    NEVER_SENT,
+    CallFailedError,
+    cause_of,
+    connecting,
+    describe,
+    detail_of_refusal,
+    failure_event,
+)
 from gateway_serve.provider_client import ProviderClient, Response
+from gateway_serve.proxied_client import ProxiedResponse
+from gateway_serve.usage import mapping
 
 _logger = logging.getLogger(__name__)
+
+# Comments and the like before the first event of a stream.
+_MAX_HELD_BYTES = 1024 * 1024
 
 
 class DirectCall:
@@ -30,10 +45,9 @@ class DirectCall:
         endpoint = request.endpoint
         attempt = Attempt(endpoint.endpoint)
         call.attempts.append(attempt)
-        response: Response | None = None
+        response: Response | ProxiedResponse | None = None
         try:
-            target = endpoint.target
-            response = await self._client.post(target, target.request(request.body), self._seconds)
+            response = await self._post(request)
             attempt.status = response.status
             attempt.waited = perf_counter() - attempt.started
             if request.stream and _is_event_stream(response):
@@ -47,6 +61,7 @@ class DirectCall:
             raise
         except Exception as error:
             attempt.failure = cause_of(error)
+            attempt.reached = not isinstance(error, NEVER_SENT)
             if response is None:
                 attempt.waited = perf_counter() - attempt.started
             raise CallFailedError(*describe(error)) from error
@@ -55,11 +70,27 @@ class DirectCall:
                 response.close()
             attempt.duration = perf_counter() - attempt.started
 
+    async def _post(self, request: DirectRequest) -> Response | ProxiedResponse:
+        target = request.endpoint.target
+        if target.proxied:
+            body, more = request.body, request.more_headers
+            return await connecting(
+                lambda: proxied_client.post(upstream.session(), target, body, more, self._seconds)
+            )
+        data = target.request(request.body, request.more_headers)
+        return await connecting(lambda: self._client.post(target, data, self._seconds))
+
     async def _pass_events(
-        self, call: Call, caller: Caller, request: DirectRequest, attempt: Attempt, response: Response
+        self,
+        call: Call,
+        caller: Caller,
+        request: DirectRequest,
+        attempt: Attempt,
+        response: Response | ProxiedResponse,
     ) -> None:
         answer = attempt.answer
         stream = EventStream(answer, request.endpoint.signature, request.hide_usage, request.hide_end)
+        held = b""
         began = perf_counter()
         try:
             while piece := await response.read_some():
@@ -68,21 +99,26 @@ class DirectCall:
                 out = stream.pass_on(piece)
                 if answer.has_output and attempt.first_output_at is None:
                     attempt.first_output_at = now
+                if call.status is None:
+                    out = held = held + out
+                    if not _has_begun(attempt, held):
+                        began = perf_counter()
+                        continue
+                    await caller.begin_events()
                 if out:
-                    if call.status is None:
-                        await caller.begin_events()
                     await caller.send_events(out)
                 began = perf_counter()
             attempt.waited += perf_counter() - began
             out = stream.rest()
             if call.status is None:
-                if not out.strip():
+                out = held + out
+                if not _has_begun(attempt, out):
                     attempt.failure = ErrorClass.PROVIDER
-                    raise CallFailedError(502, "The provider's stream was empty.")
+                    raise CallFailedError(502, "The provider's stream had no event.")
                 await caller.begin_events()
             if out:
                 await caller.send_events(out)
-        except (OSError, EventStreamError) as error:
+        except (OSError, ClientError, EventStreamError) as error:
             if call.status is None:
                 raise
             # Too late for a status: the caller gets an error event, in the form in which OpenAI sends one.
@@ -91,16 +127,31 @@ class DirectCall:
             _logger.warning(
                 "a stream failed with %s", type(error).__name__, extra={"request_id": call.request_id}
             )
-            await caller.send_events(failure_event(error))
+            await caller.send_events(failure_event(error, request.endpoint.style))
         await caller.end_events()
 
 
-def _is_event_stream(response: Response) -> bool:
+def _has_begun(attempt: Attempt, held: bytes) -> bool:
+    """Say whether there is something to tell the caller, whose status is not yet sent.
+
+    A first event that is an error still can have a status: raises CallFailedError.
+    """
+    answer = attempt.answer
+    if answer.error is not None and answer.events == 1:
+        code = mapping(answer.error.get("error")).get("code")
+        status = code if isinstance(code, int) and 400 <= code < 600 else 502
+        raise CallFailedError(status, detail_of_refusal(answer.error, "", streamed=False))
+    if not answer.events and len(held) > _MAX_HELD_BYTES:
+        raise EventStreamError("nothing but what is no event")
+    return answer.events > 0
+
+
+def _is_event_stream(response: Response | ProxiedResponse) -> bool:
     # Whoever sends events without saying so is believed to send them, as by MLflow.
     return response.status < 400 and b"application/json" not in response.header(b"content-type")
 
 
-async def _read(response: Response, attempt: Attempt) -> bytes:
+async def _read(response: Response | ProxiedResponse, attempt: Attempt) -> bytes:
     began = perf_counter()
     try:
         return await response.read()
@@ -108,7 +159,9 @@ async def _read(response: Response, attempt: Attempt) -> bytes:
         attempt.waited += perf_counter() - began
 
 
-def _checked(request: DirectRequest, attempt: Attempt, response: Response, body: bytes) -> bytes:
+def _checked(
+    request: DirectRequest, attempt: Attempt, response: Response | ProxiedResponse, body: bytes
+) -> bytes:
     """Return the answer as the caller gets it. Raises CallFailedError where it is none."""
     content_type = response.header(b"content-type")
     status = response.status
@@ -119,6 +172,9 @@ def _checked(request: DirectRequest, attempt: Attempt, response: Response, body:
     if status >= 400:
         attempt.error_body = document if document is not None else body.decode("utf-8", "replace")
         retry_after = response.header(b"retry-after")
+        if request.endpoint.as_it_is:
+            said = "The provider answered with an error that is no JSON."
+            raise CallFailedError(status, said, retry_after, body if isinstance(document, dict) else None)
         if request.stream:
             detail = detail_of_refusal(attempt.error_body, response.reason, streamed=True)
         elif b"application/json" in content_type:
@@ -140,7 +196,8 @@ def _checked(request: DirectRequest, attempt: Attempt, response: Response, body:
     if not isinstance(document.get(endpoint.answer_key), list):
         attempt.failure = answer.error_class or ErrorClass.PROVIDER
         if document.get("error"):
-            raise CallFailedError(502, detail_of_refusal(document, response.reason, streamed=False))
+            detail = detail_of_refusal(document, response.reason, streamed=False)
+            raise CallFailedError(502, detail, body=body if endpoint.as_it_is else None)
         raise CallFailedError(502, f"The provider's answer has no {endpoint.answer_key}.")
     if not endpoint.signature:
         return body

@@ -1,10 +1,10 @@
-"""How a call's failure is told to its caller: a status and a detail, in MLflow's words where it has some."""
+"""Why a request to a provider came to nothing, and what its caller is told of it."""
 
-import json
-from typing import Any
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import aiohttp
-import orjson
 from fastapi import HTTPException
 from mlflow.environment_variables import MLFLOW_GATEWAY_ROUTE_TIMEOUT_SECONDS
 from mlflow.exceptions import MlflowException
@@ -12,23 +12,56 @@ from mlflow.gateway.exceptions import AIGatewayException
 from mlflow.gateway.providers.utils import _error_detail
 
 from gateway_contracts.error_class import ErrorClass
+from gateway_serve.error_style import ErrorStyle
+from gateway_serve.provider_client import UnreachableError
+
+# Nothing was sent to the provider: such a call may be tried again without being billed twice.
+NEVER_SENT = (UnreachableError, aiohttp.ClientConnectorError)
+
+# What another provider may do better. https://platform.openai.com/docs/guides/error-codes
+_WORTH_A_FALLBACK = frozenset({429, *range(500, 600)})
+
+
+_Answer = TypeVar("_Answer")
+
+# Between the tries to connect to a provider, of which there is one more.
+_CONNECT_WAITS_S = (0.05, 0.2)
 
 
 class CallFailedError(Exception):
-    """A request to a provider that came to nothing before anything was sent to the caller."""
+    """A request to a provider that came to nothing before anything was sent to the caller.
 
-    def __init__(self, status: int, detail: Any, retry_after: bytes = b"") -> None:
+    `body` is the provider's own, where it goes to the caller as it is.
+    """
+
+    def __init__(self, status: int, detail: Any, retry_after: bytes = b"", body: bytes | None = None) -> None:
         super().__init__(status)
         self.status = status
         self.detail = detail
         self.headers = ((b"retry-after", retry_after),) if retry_after else ()
+        self.body = body
+
+
+async def connecting(send: Callable[[], Awaitable[_Answer]]) -> _Answer:
+    """Send a request, and try again, a little later each time, where no connection could be made."""
+    for wait in _CONNECT_WAITS_S:
+        try:
+            return await send()
+        except NEVER_SENT:
+            await asyncio.sleep(wait)
+    return await send()
+
+
+def worth_a_fallback(status: int) -> bool:
+    """Say whether another provider may answer where one answered with this status."""
+    return status in _WORTH_A_FALLBACK
 
 
 def describe(error: Exception) -> tuple[int, Any]:
     """Return the status and the detail with which a failure is told to the caller."""
     match error:
-        case CallFailedError() | HTTPException() | AIGatewayException():
-            return error.status if isinstance(error, CallFailedError) else error.status_code, error.detail
+        case HTTPException() | AIGatewayException():
+            return error.status_code, error.detail
         case MlflowException():
             status: int = error.get_http_status_code()  # type: ignore[no-untyped-call]
             return status, {"error_code": error.error_code, "message": error.message}
@@ -64,9 +97,6 @@ def detail_of_refusal(body: Any, reason: str, streamed: bool) -> Any:
     return error.get("message", reason) if isinstance(error, dict) else str(error)
 
 
-def failure_event(error: Exception) -> bytes:
-    """Return the event that tells a stream's caller that it failed, in the form in which OpenAI sends one."""
-    status, detail = describe(error)
-    message = detail if isinstance(detail, str) else json.dumps(detail)
-    about = {"message": message, "type": "stream_error", "code": status}
-    return b"data: " + orjson.dumps({"error": about}) + b"\n\n"
+def failure_event(error: Exception, style: ErrorStyle = ErrorStyle.MLFLOW) -> bytes:
+    """Return the event that tells a stream's caller that it failed."""
+    return style.event(*describe(error))

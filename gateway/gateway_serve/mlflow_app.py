@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import yaml
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 from mlflow.exceptions import MlflowException
@@ -16,6 +17,7 @@ from starlette.responses import StreamingResponse
 
 from gateway_serve import upstream
 from gateway_serve.call import current_call
+from gateway_serve.endpoints import fallbacks_of
 from gateway_serve.failure import describe, failure_event
 
 _logger = logging.getLogger(__name__)
@@ -26,6 +28,7 @@ def create(config_path: Path) -> FastAPI:
     upstream.install()
     mlflow_app.make_streaming_response = _streaming_response  # type: ignore[attr-defined]
     app = mlflow_app.create_app_from_path(config_path)
+    app.state.fallbacks = fallbacks_of(yaml.safe_load(config_path.read_bytes()))
     find = app._get_provider_by_name
 
     def find_or_404(name: str) -> Any:

@@ -10,11 +10,11 @@ import socket
 import ssl
 import zlib
 from collections import deque
-from collections.abc import Iterable
 from typing import Any
 
 import httptools
-from yarl import URL
+
+from gateway_serve.target import Target
 
 # A provider that closes an idle connection just as a call is sent on it fails that call, since nobody can
 # tell whether it was read. So connections are let go first. aiohttp, which MLflow uses, waits as long.
@@ -24,6 +24,8 @@ MAX_CONNECTIONS = 2048
 # A caller that reads slower than the provider sends: beyond this many bytes the provider has to wait.
 _HIGH_WATER = 256 * 1024
 _SWEEP_S = 5.0
+# What providers send in headers is a hundredth of it.
+_MAX_HEAD_BYTES = 256 * 1024
 
 
 class UnreachableError(ConnectionError):
@@ -32,35 +34,6 @@ class UnreachableError(ConnectionError):
 
 class BrokenError(ConnectionError):
     """The connection ended, or what came is no HTTP, after the request was sent."""
-
-
-class Target:
-    """Where a POST goes, with its headers: all that is the same in every call.
-
-    Raises ValueError for what is no plain http URL, or no header.
-    """
-
-    __slots__ = ("_head", "host", "key", "port", "tls")
-
-    def __init__(self, url: str, headers: Iterable[tuple[str, str]]) -> None:
-        where = URL(url)
-        if where.scheme not in ("http", "https") or not where.raw_host or where.user is not None:
-            raise ValueError("not a plain http or https URL")
-        self.tls = where.scheme == "https"
-        self.host = where.raw_host
-        self.port = where.port or (443 if self.tls else 80)
-        self.key = (self.tls, self.host, self.port)
-        lines = [f"POST {where.raw_path_qs} HTTP/1.1", f"Host: {where.host_port_subcomponent}"]
-        for name, value in headers:
-            if any(ord(character) < 32 or ord(character) == 127 for character in name + value):
-                raise ValueError("a header with a control character")
-            lines.append(f"{name}: {value}")
-        lines += ["Content-Type: application/json", "Accept: */*", "Accept-Encoding: identity"]
-        self._head = "\r\n".join(lines).encode("latin-1") + b"\r\n"
-
-    def request(self, body: bytes, more: bytes = b"") -> bytes:
-        """Return the whole request; `more` are header lines of this call alone, each ending in CR LF."""
-        return b"%b%bContent-Length: %d\r\n\r\n%b" % (self._head, more, len(body), body)
 
 
 class ProviderClient:
@@ -270,6 +243,7 @@ class _Connection(asyncio.Protocol):
         self.reason = ""
         self.headers: list[tuple[bytes, bytes]] = []
         self._answered = False
+        self._head_bytes = 0
         self._to_the_end = False
         self._keep = False
         self.done = False
@@ -354,11 +328,15 @@ class _Connection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._fail(BrokenError("an answer that is no HTTP"))
             return
+        if not self._answered:
+            self._head_bytes += len(data)
+            if self._head_bytes > _MAX_HEAD_BYTES:
+                self._fail(BrokenError("headers without end"))
+            return
         if self._buffered > _HIGH_WATER and not self._paused and not self.done:
             self._paused = True
             self._transport.pause_reading()
-        if self._answered:
-            self._notify()
+        self._notify()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._origin.forget(self)

@@ -1,13 +1,13 @@
 """What a call used, in one vocabulary, from what each provider says."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
+
+from gateway_contracts.record_field import MAX_INT
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """Token counts as in the request record: totals include their details; None is unknown."""
 
     input_tokens: int | None = None
@@ -22,11 +22,17 @@ class Usage:
 
 UNKNOWN = Usage()
 
+# Beyond this power of ten, or with more digits, an amount is no money.
+_MAX_MAGNITUDE = 15
+_MAX_MONEY = 40
+
 
 def normalise(stated: Mapping[str, Any], provider: str | None = None) -> Usage:
     """Return what a provider's `usage` object says. A count below 0 or with a fraction is unknown."""
     if "prompt_tokens" in stated:
         return _openai(stated, provider)
+    if "input_tokens_details" in stated or ("input_tokens" in stated and "total_tokens" in stated):
+        return _responses(stated)
     if "input_tokens" in stated or "output_tokens" in stated:
         return _anthropic(stated)
     return UNKNOWN
@@ -60,6 +66,21 @@ def _openai(stated: Mapping[str, Any], provider: str | None) -> Usage:
     )
 
 
+def _responses(stated: Mapping[str, Any]) -> Usage:
+    # https://platform.openai.com/docs/api-reference/responses/object
+    given = mapping(stated.get("input_tokens_details"))
+    made = mapping(stated.get("output_tokens_details"))
+    return Usage(
+        input_tokens=_count(stated.get("input_tokens")),
+        cached_input_tokens=_count(given.get("cached_tokens")),
+        cache_write_tokens=_count(given.get("cache_write_tokens")),
+        output_tokens=_count(stated.get("output_tokens")),
+        reasoning_tokens=_count(made.get("reasoning_tokens")),
+        input_audio_tokens=_count(given.get("audio_tokens")),
+        output_audio_tokens=_count(made.get("audio_tokens")),
+    )
+
+
 def _anthropic(stated: Mapping[str, Any]) -> Usage:
     # input_tokens leaves out what was read from or written to the cache.
     # https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching#tracking-cache-performance
@@ -82,7 +103,8 @@ def mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    # A bool is an int too, but no count.
+    return value if type(value) is int and 0 <= value <= MAX_INT else None
 
 
 def _money(value: Any) -> str | None:
@@ -92,4 +114,7 @@ def _money(value: Any) -> str | None:
         amount = Decimal(str(value))
     except ArithmeticError:
         return None
-    return format(amount, "f") if amount.is_finite() and amount >= 0 else None
+    if not amount.is_finite() or amount < 0 or abs(amount.adjusted()) > _MAX_MAGNITUDE:
+        return None
+    text = format(amount, "f")
+    return text if len(text) <= _MAX_MONEY else None

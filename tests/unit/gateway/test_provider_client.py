@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from gateway_serve.provider_client import BrokenError, ProviderClient, Response, Target, UnreachableError
+from gateway_serve.provider_client import BrokenError, ProviderClient, Response, UnreachableError
+from gateway_serve.target import Target
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -46,11 +47,11 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(*answers: bytes, headers: Any = ()):  # type: ignore[no-untyped-def]
+async def serving(*answers: bytes, headers: Any = None):  # type: ignore[no-untyped-def]
     server = Server(*answers)
     listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
-    server.target = Target(f"http://127.0.0.1:{port}/v1/chat?x=1", headers)
+    server.target = Target(f"http://127.0.0.1:{port}/v1/chat?x=1", headers or {})
     client = ProviderClient()
     try:
         yield server, client
@@ -72,7 +73,7 @@ async def whole(client: ProviderClient, server: Server) -> bytes:
 
 def test_calls_one_after_another_share_a_connection() -> None:
     async def run() -> None:
-        async with serving(OK, OK, OK, headers=[("Authorization", "Bearer x")]) as (server, client):
+        async with serving(OK, OK, OK, headers={"Authorization": "Bearer x"}) as (server, client):
             assert [await whole(client, server) for _ in range(3)] == [b"ok"] * 3
             assert server.connections == 1
             assert server.requests[2].startswith(b"POST /v1/chat?x=1 HTTP/1.1\r\nHost: 127.0.0.1:")
@@ -149,7 +150,7 @@ def test_half_an_answer_is_a_broken_connection() -> None:
 def test_nobody_there() -> None:
     async def run() -> None:
         client = ProviderClient()
-        target = Target("http://127.0.0.1:9/", ())
+        target = Target("http://127.0.0.1:9/", {})
         with pytest.raises(UnreachableError):
             await client.post(target, target.request(b"{}"), 30)
 
@@ -227,12 +228,12 @@ def test_more_calls_than_connections_wait_for_their_turn(monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("url", "headers"),
     [
-        ("ftp://host/", []),
-        ("http://user:secret@host/", []),
-        ("/v1", []),
-        ("http://host/", [("Authorization", "Bearer x\r\nHost: y")]),
+        ("ftp://host/", {}),
+        ("http://user:secret@host/", {}),
+        ("/v1", {}),
+        ("http://host/", {"Authorization": "Bearer x\r\nHost: y"}),
     ],
 )
-def test_what_is_no_target(url: str, headers: list[tuple[str, str]]) -> None:
+def test_what_is_no_target(url: str, headers: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"http|header"):
         Target(url, headers)
