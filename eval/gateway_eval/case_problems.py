@@ -52,8 +52,7 @@ def _leaves(error: jsonschema.ValidationError) -> Iterator[jsonschema.Validation
 
 def _explain(error: jsonschema.ValidationError) -> str:
     """Return a schema error in words, with the nearest right name for a wrong one."""
-    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path)
-    prefix = f"{where.lstrip('.')}: " if where else ""
+    prefix = _place(error)
     found: Any = error.instance
     rule: Any = error.validator_value
     if error.validator == "additionalProperties" and isinstance(rule, bool):
@@ -76,7 +75,7 @@ def _explain_choice(error: jsonschema.ValidationError) -> str:
     inner = list(error.context or ())
     telling = next((leaf for leaf in inner if leaf.validator in ("enum", "additionalProperties")), None)
     if telling is not None:
-        return _explain(telling).removeprefix(_explain_path(error))
+        return _explain(telling).removeprefix(_place(error))
     if any(leaf.validator == "type" and leaf.validator_value == "number" for leaf in inner):
         return f"{_short(error.instance)} is no bound: give the most allowed, or an object with min and max"
     if {"is_json", "not_is_json"} & set(error.absolute_path):
@@ -84,9 +83,9 @@ def _explain_choice(error: jsonschema.ValidationError) -> str:
     return f"{_short(error.instance)} is neither one value nor a list of values of the right kind"
 
 
-def _explain_path(error: jsonschema.ValidationError) -> str:
+def _place(error: jsonschema.ValidationError) -> str:
     where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path)
-    return f"{where.lstrip('.')}: "
+    return f"{where.lstrip('.')}: " if where else ""
 
 
 def _nearest(wrong: str, right: list[str]) -> str:
@@ -103,7 +102,8 @@ def _short(value: Any) -> str:
 
 def _relations(document: dict[str, Any]) -> Iterator[str]:
     """Yield what a schema cannot say, or could only say in words that help nobody."""
-    yield from (f"defaults: {problem}" for problem in check_problems(_defaults(document).get("checks", {})))
+    defaults = document.get("defaults") or {}
+    yield from (f"defaults: {problem}" for problem in check_problems(defaults.get("checks", {})))
     seen: set[str] = set()
     for index, entry in enumerate(document["cases"]):
         where = f"cases[{index}] ({entry['name']})"
@@ -111,11 +111,6 @@ def _relations(document: dict[str, Any]) -> Iterator[str]:
             yield f"{where}: another case has this name; results could not be told apart"
         seen.add(entry["name"])
         yield from (f"{where}: {problem}" for problem in _in_case(entry))
-
-
-def _defaults(document: dict[str, Any]) -> dict[str, Any]:
-    defaults: dict[str, Any] = document.get("defaults") or {}
-    return defaults
 
 
 def _in_case(entry: dict[str, Any]) -> Iterator[str]:

@@ -178,7 +178,7 @@ class RunResult:
     @property
     def turns(self) -> list[TurnResult]:
         """Every call of the run."""
-        return [turn for case in self.cases for turn in case.turns]
+        return turns_of(self.cases)
 
     def on(self, host: HostRecord) -> list[CaseResult]:
         """Return the cases that ran on a host."""
@@ -205,7 +205,7 @@ class RunResult:
             "finished_at": timestamp(self.finished_at) if self.finished_at else None,
             "base_url": self.hosts[0].base_url,
             "hosts": [
-                {**host.as_dict(), "summary": {**counts(cases), **totals(_turns(cases))}}
+                {**host.as_dict(), "summary": {**counts(cases), **totals(turns_of(cases))}}
                 for host in self.hosts
                 for cases in [self.on(host)]
             ],
@@ -244,7 +244,8 @@ def totals(turns: list[TurnResult]) -> dict[str, Any]:
     }
 
 
-def _turns(cases: list[CaseResult]) -> list[TurnResult]:
+def turns_of(cases: list[CaseResult]) -> list[TurnResult]:
+    """Return every call of some cases."""
     return [turn for case in cases for turn in case.turns]
 
 

@@ -6,8 +6,8 @@ from typing import Any
 from gateway_contracts.exit_codes import ExitCode
 from gateway_eval.failure import exit_code, worst
 from gateway_eval.pricing import Budget
-from gateway_eval.results import CaseResult, RunResult, TurnResult, counts, totals
-from gateway_eval.table import render
+from gateway_eval.results import CaseResult, RunResult, counts, totals, turns_of
+from gateway_eval.table import known, render
 
 _COLUMNS = (
     ("CASE", "left"),
@@ -76,7 +76,7 @@ def _side_by_side(result: RunResult) -> str:
     ]
     cells.append(["", *("" for _ in result.hosts)])
     cells.append(["passed", *(f"{counts(on)['passed']} of {len(on)}" for on in map(result.on, result.hosts))])
-    cells.append(["cost USD", *(_cost(totals(_turns(on))) or "-" for on in map(result.on, result.hosts))])
+    cells.append(["cost USD", *(_cost(totals(turns_of(on))) or "-" for on in map(result.on, result.hosts))])
     told = [
         (case.host, label(case), case.status, _shorten(case.detail or ""))
         for case in result.cases
@@ -98,10 +98,6 @@ def _labels(result: RunResult) -> Callable[[CaseResult], str]:
     return lambda case: f"{case.name} #{case.repeat}" if repeated else case.name
 
 
-def _turns(cases: list[CaseResult]) -> list[TurnResult]:
-    return [turn for case in cases for turn in case.turns]
-
-
 def totals_line(result: RunResult) -> str:
     """Return the totals in one line of words."""
     summary = result.summary()
@@ -111,7 +107,7 @@ def totals_line(result: RunResult) -> str:
         line += f", {summary['not_run']} not run ({summary['stopped']})"
     line += f" | {summary['requests']} {_plural('call', summary['requests'])}"
     if summary["input_tokens"] is not None or summary["output_tokens"] is not None:
-        line += f" | {_known(summary['input_tokens'])} tokens in, {_known(summary['output_tokens'])} out"
+        line += f" | {known(summary['input_tokens'])} tokens in, {known(summary['output_tokens'])} out"
     if summary["requests"]:
         line += f" | {_money_words(summary)}"
     return line
@@ -142,10 +138,6 @@ def _cost(row: dict[str, Any]) -> str | None:
             else f"{row['cost_usd']} + {row['unpriced_requests']} unpriced"
         )
     return None if row["cost_usd"] is None else str(row["cost_usd"])
-
-
-def _known(count: int | None) -> str:
-    return "unknown" if count is None else str(count)
 
 
 def _plural(noun: str, count: int) -> str:

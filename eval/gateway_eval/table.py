@@ -4,6 +4,11 @@ import io
 from collections.abc import Sequence
 
 
+def known(count: int | None) -> str:
+    """Return a count in words: what is unknown is not 0."""
+    return "unknown" if count is None else str(count)
+
+
 def render(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[object]]) -> str:
     """Return rows under headings, as wide as they need to be; a column is (heading, `left` or `right`).
 

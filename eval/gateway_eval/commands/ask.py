@@ -25,6 +25,7 @@ from gateway_eval.output import Output
 from gateway_eval.pricing import Pricing
 from gateway_eval.results import TurnResult, money
 from gateway_eval.secrets import Secrets, StreamRedactor
+from gateway_eval.table import known
 from gateway_eval.target import Api, Endpoint, Target, as_provider, discover
 
 
@@ -165,7 +166,7 @@ def took(turn: TurnResult) -> str:
         reasoning = f" ({usage.reasoning_tokens} of them reasoning)" if usage.reasoning_tokens else ""
         cached = f" ({usage.cached_input_tokens} of them cached)" if usage.cached_input_tokens else ""
         words.append(
-            f"{_known(usage.input_tokens)} tokens in{cached}, {_known(usage.output_tokens)} out{reasoning}"
+            f"{known(usage.input_tokens)} tokens in{cached}, {known(usage.output_tokens)} out{reasoning}"
         )
     if turn.cost is not None:
         words.append(f"${money(turn.cost)}")
@@ -176,7 +177,3 @@ def took(turn: TurnResult) -> str:
     words.append(f"{outcome.duration_ms or 0:.0f} ms")
     words += [part for part in (outcome.response_model or turn.endpoint.model, outcome.request_id) if part]
     return " | ".join(words)
-
-
-def _known(count: int | None) -> str:
-    return "unknown" if count is None else str(count)

@@ -193,14 +193,14 @@ def test_https_to_a_host_without_tls(host: HostileServer) -> None:
     assert "TLS" in caught.value.failure.message
 
 
-@pytest.mark.parametrize("linger", [None, 0], ids=["closed", "reset"])
-def test_tls_handshake_that_is_broken_off_is_told_as_one(linger: int | None) -> None:
-    """A server that has no TLS there, or wants none with us, may close with or without a reset."""
+@pytest.mark.parametrize(("read", "linger"), [(65536, None), (5, None), (65536, 0)])
+def test_tls_handshake_that_is_broken_off_is_told_as_one(read: int, linger: int | None) -> None:
+    """A server that has no TLS there may close in order, with bytes unread, or with a reset."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def hang_up() -> None:
             connection, _ = listener.accept()
-            connection.recv(5)  # part of the handshake: something stays unread
+            connection.recv(read)
             if linger is not None:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, linger))
             connection.close()
