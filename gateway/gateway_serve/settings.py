@@ -51,8 +51,8 @@ class Settings:
             forwarded_allow_ips=_addresses(environment.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")),
             # Longer than MLflow waits for a provider (300 s), so that a stop cuts no call.
             graceful_timeout=_seconds(environment, "GATEWAY_GRACEFUL_TIMEOUT", 310),
-            # How long a stopping worker waits for others to close their idle connections: longer than the load
-            # balancer keeps one, so that no call meets a closing connection.
+            # How long a stopping worker waits for others to close their idle connections: longer than the
+            # load balancer keeps one, so that no call meets a closing connection.
             linger=_seconds(environment, "GATEWAY_LINGER", 1),
             # Longer than a load balancer keeps a connection (nginx: 60 s): the side that closes first should
             # be the one that sends, or a request can meet a connection that is just closing.
