@@ -19,6 +19,7 @@ _COMMANDS = (
     "rerate",
     "prices",
     "compact",
+    "verify",
     "schema",
 )
 

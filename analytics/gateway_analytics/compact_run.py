@@ -37,7 +37,7 @@ def run(store: Path, settle: float, keep_days: Mapping[str, int]) -> list[dict[s
                         "repeated": outcome.repeated,
                         "quarantined": outcome.quarantined,
                         "files_removed": housekeeping.retire(store, manifest, kind, settle),
-                        "days_deleted": housekeeping.delete_days(store, kind, days) if days else 0,
+                        "days_deleted": housekeeping.delete_days(store, manifest, kind, days) if days else 0,
                         "parts_merged": housekeeping.merge(store, kind),
                     }
                 )

@@ -143,9 +143,11 @@ def _merge(store: Path, partition: Path, run: list[Part]) -> None:
         (partition / part.name).unlink()
 
 
-def delete_days(store: Path, kind: RecordKind, days: int) -> int:
+def delete_days(store: Path, manifest: Manifest, kind: RecordKind, days: int) -> int:
     """Delete the partitions of all but the last so many UTC days; return how many went. Raises OSError."""
     first = _first_kept(days)
+    manifest.deleted_before[kind.name] = max(manifest.deleted_before.get(kind.name, ""), first.isoformat())
+    manifest.save(store)
     deleted = 0
     for partition in sorted((store / kind.name).glob("date=*")):
         try:

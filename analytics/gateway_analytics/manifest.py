@@ -27,6 +27,8 @@ class Manifest:
 
     files: dict[str, Progress] = field(default_factory=dict)
     quarantine: dict[str, int] = field(default_factory=dict)
+    # By kind: the UTC date before which days were deleted for their age.
+    deleted_before: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, store: Path) -> "Manifest":
@@ -43,7 +45,8 @@ class Manifest:
                 name: Progress(int(one["consumed"]), str(one["tail"]))
                 for name, one in document["files"].items()
             }
-            return cls(files, {name: int(size) for name, size in document["quarantine"].items()})
+            quarantine = {name: int(size) for name, size in document["quarantine"].items()}
+            return cls(files, quarantine, dict(document["deleted_before"]))
         except FileNotFoundError:
             return cls()
         except OSError as error:
@@ -61,6 +64,7 @@ class Manifest:
                 name: {"consumed": one.consumed, "tail": one.tail} for name, one in sorted(self.files.items())
             },
             "quarantine": dict(sorted(self.quarantine.items())),
+            "deleted_before": self.deleted_before,
         }
         temporary = store / f".{NAME}.tmp"
         with temporary.open("w", encoding="utf-8") as file:

@@ -59,16 +59,21 @@ def resolve(
 
 def parse_last(text: str, now: datetime | None = None) -> str:
     """The moment so long ago, as an RFC 3339 text; days are 24 hours, weeks 7 of those."""
-    match = _LAST.fullmatch(text.strip())
-    if not match or not int(match[1]):
-        raise UsageProblem(f"--last: {text!r} is no period. Use a number and m, h, d or w, such as 7d.")
     try:
-        moment = (now or datetime.now(UTC)) - int(match[1]) * _UNITS[match[2]]
+        moment = (now or datetime.now(UTC)) - parse_period("--last", text)
     except OverflowError:
         raise UsageProblem(
             f"--last: {text!r} reaches back before all calendars. Use a shorter period."
         ) from None
     return moment.isoformat()
+
+
+def parse_period(option: str, text: str) -> timedelta:
+    """The length of a period such as 7d; days are 24 hours. Raises UsageProblem."""
+    match = _LAST.fullmatch(text.strip())
+    if not match or not int(match[1]):
+        raise UsageProblem(f"{option}: {text!r} is no period. Use a number and m, h, d or w, such as 7d.")
+    return int(match[1]) * _UNITS[match[2]]
 
 
 def _bound(
