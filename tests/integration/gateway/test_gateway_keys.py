@@ -15,7 +15,7 @@ import requests
 import yaml
 
 from support.emulator import Emulator
-from support.gateway import Gateway, openai_endpoint, running_gateway, wait_until
+from support.gateway import Gateway, endpoint, openai_endpoint, running_gateway, wait_until
 from support.hostile_server import hostile_server
 
 SECRET = "sk-caller-canary-2b7e151628ae"
@@ -152,7 +152,7 @@ def test_no_spelling_gets_a_key_beyond_its_endpoints(
 
 
 def test_pages_need_a_key_and_probes_do_not(guarded: Gateway) -> None:
-    for path in ("/api/2.0/endpoints/", "/docs", "/openapi.json", "/"):
+    for path in ("/api/2.0/endpoints/", "/v1/models", "/v1/models/chat", "/docs", "/openapi.json", "/"):
         assert requests.get(guarded.url + path, timeout=10).status_code == 401, path
     assert guarded.post("/api/2.0/endpoints/limits/", {}).status_code == 401
     listed = requests.get(f"{guarded.url}/api/2.0/endpoints/", headers=bearer(SECRET), timeout=10)
@@ -243,16 +243,25 @@ def test_keys_go_neither_upstream_nor_into_what_is_written(tmp_path: Path) -> No
     write(path, [key(SECRET, "anything")])
     shown = [bearer(SECRET), {"x-api-key": SECRET}, {"api-key": SECRET}, bearer(f"{SECRET}-wrong")]
     with hostile_server() as provider:
-        config = {"endpoints": [openai_endpoint("chat", f"{provider.url}/v1")]}
+        claude = {"anthropic_api_key": "$PROVIDER_KEY", "anthropic_api_base": f"{provider.url}/v1"}
+        config = {
+            "endpoints": [
+                openai_endpoint("chat", f"{provider.url}/v1"),
+                endpoint("claude", "chat", "anthropic", "claude-sonnet-4-5", **claude),
+            ]
+        }
         with running_gateway(config, GATEWAY_API_KEYS=str(path)) as gateway:
             statuses = [ask(gateway, headers).status_code for headers in shown]
+            for path, model in (("/v1/messages", "claude"), ("/v1/responses", "chat")):
+                body = {"model": model, "max_tokens": 9, "messages": [], "input": "hello"}
+                gateway.post(path, body, headers={"x-api-key": SECRET, **bearer(SECRET)})
             page = requests.get(f"{gateway.url}/api/2.0/endpoints/", headers=bearer(SECRET), timeout=10).text
-            gateway.wait_for_records(4)
+            gateway.wait_for_records(6)
             texts = [gateway.everything_written(), page]
             texts += [requests.get(gateway.url + path, timeout=10).text for path in ("/health", "/metrics")]
     assert statuses == [200, 200, 200, 401]
     texts += [json.dumps(call.headers) for call in provider.calls]
-    assert len(provider.calls) == 3
+    assert len(provider.calls) == 5
     for text in texts:
         assert SECRET not in text
         assert hashlib.sha256(SECRET.encode()).hexdigest() not in text

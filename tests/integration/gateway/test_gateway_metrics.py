@@ -94,3 +94,15 @@ def test_a_reload_keeps_the_counts(measured: Gateway) -> None:
     wait_until(lambda: not set(measured.workers()) & set(before), "new workers")
     assert measured.chat("hello").status_code == 200
     wait_until(lambda: metrics(measured)("calls_total") == 2, "both calls to be counted")
+
+
+def test_a_worker_that_stops_says_so(config: dict[str, Any]) -> None:
+    with running_gateway(config, GATEWAY_LINGER="30") as gateway, requests.Session() as session:
+
+        def status() -> int:
+            return session.get(f"{gateway.url}/health", timeout=10).status_code
+
+        assert status() == 200
+        gateway.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: status() == 503, "the open connection to be told")
+        assert gateway.process.wait(30) == 0
