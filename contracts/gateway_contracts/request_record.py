@@ -32,7 +32,7 @@ FIELDS = (
     field("api_key_id", "text?", "id of the key that authenticated the call", 64),
     field("end_user", "text?", "the call's own `user` field", 256),
     field("endpoint", "text?", "endpoint or route in the configuration; null where none was named"),
-    field("operation", "text?", "chat, completions, embeddings", 32),
+    field("operation", "text?", "chat, completions, embeddings, messages, responses", 32),
     field("stream", "bool", "whether the caller asked for a stream"),
     field("provider", "text?", "as in the gateway's configuration: openai, anthropic, azure ...", 64),
     field("request_model", "text?", "the model configured on the endpoint that served the call"),

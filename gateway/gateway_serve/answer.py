@@ -7,10 +7,17 @@ from typing import Any
 
 from gateway_contracts.error_class import ErrorClass, classify
 from gateway_contracts.request_record import fitting
+from gateway_serve import tokenizer
 from gateway_serve.usage import UNKNOWN, Usage, mapping, normalise
 
 # The lines of a stream that carry more than text. Text that looks like them only costs a closer look.
 _TELLING = re.compile(rb'"(?:usage|finish_reason|stop_reason|error)"\s*:\s*["{]|"message_stop"|\[DONE\]')
+
+# The texts of a stream that are output, in all formats that are read here.
+_OUTPUT = re.compile(
+    rb'"(?:content|text|reasoning_content|reasoning|thinking|arguments|partial_json|refusal|delta)"'
+    rb'\s*:\s*"((?:[^"\\]|\\.)*)"'
+)
 
 # Anthropic's words in OpenAI's. https://docs.anthropic.com/en/api/handling-stop-reasons
 _FINISH_REASONS = {
@@ -40,6 +47,7 @@ class Answer:
     """The facts of one answer, gathered as it comes in. Nothing that it is given makes it raise."""
 
     __slots__ = (
+        "_parts",
         "_stated",
         "chunks",
         "ended",
@@ -52,7 +60,9 @@ class Answer:
         "service_tier",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, keep_output: bool = False) -> None:
+        # A stream's output as JSON texts, to be counted should the provider not come to say how much it was.
+        self._parts: list[bytes] | None = [] if keep_output else None
         self.response_model: str | None = None
         self.service_tier: str | None = None
         self.finish_reason: str | None = None
@@ -78,6 +88,10 @@ class Answer:
 
     def read_lines(self, lines: bytes) -> None:
         """Take in whole lines of a stream of server-sent events."""
+        if self._parts is not None:
+            # An event that ends a part of an answer of the Responses API says all of the part once more.
+            news = [line for line in lines.split(b"\n") if b'.done"' not in line]
+            self._parts += _OUTPUT.findall(b"\n".join(news))
         if self.has_output and not _TELLING.search(lines):
             return
         for line in lines.split(b"\n"):
@@ -108,6 +122,16 @@ class Answer:
                 self._read_responses_event(kind, event)
             else:
                 self._read_anthropic_event(event)
+
+    def count_output(self, model: str | None) -> int | None:
+        """Return how many tokens a stream has put out so far; None without the model's tokenizer."""
+        if self._parts is None:
+            return None
+        try:
+            text = "".join(json.loads(b'"' + part + b'"') for part in self._parts)
+        except ValueError:
+            return None
+        return tokenizer.count(model, text)
 
     def usage(self, provider: str | None) -> Usage:
         """Return the tokens that the provider has stated so far."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from gateway_contracts.error_class import ErrorClass, classify
 from gateway_contracts.request_record import SCHEMA_VERSION, fitting
+from gateway_serve import tokenizer
 from gateway_serve.answer import Answer
 from gateway_serve.endpoints import Endpoint
 
@@ -41,7 +42,8 @@ class Attempt:
 
     def __init__(self, endpoint: Endpoint | None) -> None:
         self.endpoint = endpoint
-        self.answer = Answer()
+        countable = endpoint is not None and tokenizer.at_hand(endpoint.model) is not None
+        self.answer = Answer(keep_output=countable)
         self.started = perf_counter()
         self.duration = 0.0  # seconds, until it was over
         self.reached = True  # the provider may have got it
@@ -181,6 +183,9 @@ class Call:
         usage = answer.usage(provider)
         counted = usage.input_tokens is not None or usage.output_tokens is not None
         partial = answer.chunks > 0 and attempt is not None and (attempt.was_cut or not counted)
+        output_tokens = usage.output_tokens
+        if partial and output_tokens is None and endpoint is not None:
+            output_tokens = answer.count_output(endpoint.model)
         first = attempt.first_output_at if attempt else None
         # In the order of the contract, which is the fastest to encode.
         return {
@@ -208,7 +213,7 @@ class Call:
             "input_tokens": usage.input_tokens,
             "cached_input_tokens": usage.cached_input_tokens,
             "cache_write_tokens": usage.cache_write_tokens,
-            "output_tokens": usage.output_tokens,
+            "output_tokens": output_tokens,
             "reasoning_tokens": usage.reasoning_tokens,
             "input_audio_tokens": usage.input_audio_tokens,
             "output_audio_tokens": usage.output_audio_tokens,

@@ -84,7 +84,7 @@ class CallRecorder:
             caller.end_watch()
             records = call.records()
             for record in records:
-                self._log.append(record)
+                self._log.append(record, valid=True)
             self._gatekeeper.settle(call, records)
 
     async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -10,7 +10,7 @@ import uuid
 from pathlib import Path
 from typing import Any, Protocol
 
-from gateway_contracts.request_record import SCHEMA_VERSION, encode
+from gateway_contracts.request_record import SCHEMA_VERSION, encode, encode_valid
 from gateway_serve.disk_sync import DiskSync
 
 _logger = logging.getLogger(__name__)
@@ -77,13 +77,16 @@ class RequestLog:
     def _writes_files(self) -> bool:
         return self._target is not None and self._target != STANDARD_OUTPUT
 
-    def append(self, record: dict[str, Any]) -> None:
-        """Write one record. Never raises: a log that fails must not fail the call."""
+    def append(self, record: dict[str, Any], *, valid: bool = False) -> None:
+        """Write one record. Never raises: a log that fails must not fail the call.
+
+        `valid`: it has all fields in the contract's order, each with a value that the contract allows.
+        """
         if self._target is None:
             return
         self._sequence += 1
         try:
-            line = encode(
+            line = (encode_valid if valid else encode)(
                 record
                 | self._identity
                 | {
