@@ -151,7 +151,7 @@ def _read(path: Path) -> dict[str, Samples]:
         )
     try:
         return read_samples(document)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         raise click.UsageError(f"{path}: results that are not complete; {remedy}") from error
 
 

@@ -127,6 +127,12 @@ def test_attempts_after_the_first_cost_but_do_not_count_twice(tmp_path: Path) ->
     assert row["cost_usd"]["after"] == 0.00006
 
 
+RESULTS = """
+{"tool": "gateway-eval", "schema_version": 1, "cases": [{"name": "a", "status": "passed",
+  "turns": [{"turn": 1, "time_to_first_token_ms": null, %s}]}]}
+"""
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -135,6 +141,8 @@ def test_attempts_after_the_first_cost_but_do_not_count_twice(tmp_path: Path) ->
         ('{"tool": "gateway-eval", "schema_version": 1}', "no results of a run"),
         ('{"tool": "gateway-eval", "schema_version": 2, "cases": []}', "schema_version 2"),
         ('{"tool": "gateway-eval", "schema_version": 1, "cases": [{"name": "a"}]}', "not complete"),
+        (RESULTS % '"duration_ms": "fast"', "not complete"),
+        (RESULTS % '"duration_ms": 1, "usage": {"output_tokens": 1}, "cost_usd": "much"', "not complete"),
     ],
 )
 def test_file_that_is_no_results_file(tmp_path: Path, content: str, words: str) -> None:
