@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,26 @@ def format_options(command: Callable[..., Any]) -> Callable[..., Any]:
         default="table",
         show_default=True,
         help="Form of what goes to standard output.",
+    )(command)
+
+
+class _Dollars(click.ParamType[Decimal]):
+    name = "usd"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        try:
+            amount = Decimal(str(value).removeprefix("$"))
+        except InvalidOperation:
+            self.fail(f"{value!r} is not an amount in US dollars, such as 0.50", param, ctx)
+        if not amount.is_finite() or amount <= 0:
+            self.fail("has to be more than 0", param, ctx)
+        return amount
+
+
+def max_cost_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --max-cost, in US dollars."""
+    return click.option(
+        "--max-cost", type=_Dollars(), metavar="USD", help="Make no further call when so much is spent."
     )(command)
 
 

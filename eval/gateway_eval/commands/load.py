@@ -1,9 +1,7 @@
 """`gateway-eval load`: put load on a gateway and measure what its callers would see."""
 
-import asyncio
 import json
 import resource
-import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 import click
 
 from gateway_contracts.exit_codes import ExitCode
+from gateway_contracts.price_book import PriceBookError
 from gateway_eval.envelope import envelope
 from gateway_eval.failure import CallError, exit_code
 from gateway_eval.http_client import HttpClient
@@ -19,12 +18,22 @@ from gateway_eval.load import prompts
 from gateway_eval.load.plan import Plan, parse_duration
 from gateway_eval.load.result import LoadResult
 from gateway_eval.load.slo import STREAMED, Slo, parse
-from gateway_eval.options import BaseURL, api_key_option, format_options, timeout_option
+from gateway_eval.load.spending import Spending
+from gateway_eval.options import (
+    BaseURL,
+    api_key_option,
+    format_options,
+    header_option,
+    max_cost_option,
+    pricing_options,
+    timeout_option,
+)
 from gateway_eval.output import Output
+from gateway_eval.pricing import Budget, Pricing
 from gateway_eval.result_files import ResultFile
 from gateway_eval.results import environment
 from gateway_eval.secrets import Secrets
-from gateway_eval.target import Api, Endpoint, Target, discover
+from gateway_eval.target import Api, Endpoint, Target, as_provider, discover
 
 # Sockets and files that the program needs besides its connections.
 _OTHER_FILES = 64
@@ -134,7 +143,10 @@ class _Objective(click.ParamType[Slo]):
     help="Where to keep the result (repeatable): .json, or .html with charts.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="No progress on standard error.")
+@max_cost_option
+@pricing_options
 @api_key_option
+@header_option
 @format_options
 @click.pass_context
 def load(
@@ -168,18 +180,25 @@ def load(
     2 wrong usage, and as for `run` where no call succeeded: 3 unreachable, 4 authentication,
     5 quota, 6 rate limited. 130 is interrupted; what was measured is kept.
     """
+    # These take time to import, which --help does not need.
+    from gateway_eval.load.caller import Caller
+    from gateway_eval.load.execution import execute
+    from gateway_eval.load.generator import Generator
+    from gateway_eval.load.live_view import view_of
+    from gateway_eval.load.measurement import Measurement
+
     output = Output(Secrets(api_key), quiet=options["quiet"])
     plan = _plan(options, timeout_s)
     _check_slos(slos, stream=options["stream"])
     parameters = _parameters(options)
     _allow_files(max(plan.concurrency or 0, plan.max_connections if plan.rate else 0))
+    pricing = _pricing(options)
     files = _results_files(results_paths)
     try:
         try:
-            target = discover(
-                HttpClient(url, api_key=api_key, timeout_s=timeout_s), Api(api) if api else None
-            )
-            chosen = target.endpoint(endpoint) if endpoint else target.default_endpoint()
+            client = HttpClient(url, api_key=api_key, timeout_s=timeout_s, headers=options["headers"])
+            target = discover(client, Api(api) if api else None)
+            chosen = as_provider(target.choose(endpoint), options["provider"])
         except ValueError as error:
             raise click.UsageError(str(error)) from error
         except CallError as error:
@@ -188,7 +207,24 @@ def load(
             ctx.exit(int(exit_code(error.failure)))
         bodies = _bodies(options, _call_parameters(parameters, target, chosen, stream=options["stream"]))
         output.narrate(f"{url}: {target.api.value} API; calling {chosen.name}: {plan.describe()}")
-        result = _measure(plan, target, chosen, bodies, api_key, list(slos), output, options)
+        spending = Spending(pricing, chosen, Budget(options["max_cost"]))
+        caller = Caller.of(
+            target, chosen, api_key=api_key, headers=options["headers"], stream=options["stream"]
+        )
+        measurement = Measurement(plan)
+        view = view_of(measurement, output.narrate, quiet=options["quiet"])
+        started_at = datetime.now(UTC)
+        execute(Generator(plan, caller, bodies, measurement, spending), view)
+        result = LoadResult(
+            target.base_url,
+            chosen.name,
+            started_at,
+            datetime.now(UTC),
+            _environment(options, target),
+            measurement,
+            list(slos),
+            spending,
+        )
         written = _write(files, result, output)
     finally:
         for file in files:
@@ -298,61 +334,21 @@ def _results_files(paths: tuple[Path, ...]) -> list[ResultFile]:
     return files
 
 
-def _measure(
-    plan: Plan,
-    target: Target,
-    endpoint: Endpoint,
-    bodies: Iterator[bytes],
-    api_key: str | None,
-    slos: list[Slo],
-    output: Output,
-    options: dict[str, Any],
-) -> LoadResult:
-    import uvloop  # these take time to import, which --help does not need
+def _environment(options: dict[str, Any], target: Target) -> dict[str, Any]:
+    return {
+        **environment(),
+        "api": target.api.value,
+        "stream": options["stream"],
+        "prompts": _source(options),
+        "max_tokens": options["max_tokens"],
+    }
 
-    from gateway_eval.load.caller import Caller
-    from gateway_eval.load.generator import Generator
-    from gateway_eval.load.live_view import view_of
-    from gateway_eval.load.measurement import Measurement
 
-    caller = Caller.of(target, endpoint, api_key=api_key, stream=options["stream"])
-    measurement = Measurement(plan)
-    view = view_of(measurement, output.narrate, quiet=options["quiet"])
-
-    async def put() -> None:
-        generator = Generator(plan, caller, bodies, measurement)
-        loop = asyncio.get_running_loop()
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        for number in before:
-            loop.add_signal_handler(number, generator.stop, "interrupted")
-        try:
-            await generator.run(view.look, view.every)
-        finally:
-            for number, handler in before.items():
-                loop.remove_signal_handler(number)
-                signal.signal(number, handler)
-
-    started_at = datetime.now(UTC)
+def _pricing(options: dict[str, Any]) -> Pricing:
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(put())
-    finally:
-        view.close()
-    return LoadResult(
-        target.base_url,
-        endpoint.name,
-        started_at,
-        datetime.now(UTC),
-        {
-            **environment(),
-            "api": target.api.value,
-            "stream": options["stream"],
-            "prompts": _source(options),
-            "max_tokens": options["max_tokens"],
-        },
-        measurement,
-        slos,
-    )
+        return Pricing(options["prices"])
+    except PriceBookError as error:
+        raise click.UsageError(str(error)) from error
 
 
 def _source(options: dict[str, Any]) -> str:

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -23,6 +22,7 @@ from gateway_eval.options import (
     api_key_option,
     format_options,
     header_option,
+    max_cost_option,
     pricing_options,
     timeout_option,
 )
@@ -37,19 +37,6 @@ from gateway_eval.summary import as_table, rows, run_exit_code
 from gateway_eval.target import Api, Endpoint, Target, as_provider, discover
 
 _AT_ONCE = 64
-
-
-class _Dollars(click.ParamType[Decimal]):
-    name = "usd"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
-        try:
-            amount = Decimal(str(value).removeprefix("$"))
-        except InvalidOperation:
-            self.fail(f"{value!r} is not an amount in US dollars, such as 0.50", param, ctx)
-        if not amount.is_finite() or amount <= 0:
-            self.fail("has to be more than 0", param, ctx)
-        return amount
 
 
 def _result_paths(_ctx: click.Context, _param: click.Parameter, paths: tuple[Path, ...]) -> tuple[Path, ...]:
@@ -96,9 +83,7 @@ def _result_paths(_ctx: click.Context, _param: click.Parameter, paths: tuple[Pat
     help="Try a call again that failed for a passing reason. Each attempt is kept, and may be billed.",
 )
 @click.option("--fail-fast", is_flag=True, help="Stop at the first case that does not pass.")
-@click.option(
-    "--max-cost", type=_Dollars(), metavar="USD", help="Make no further call when so much is spent."
-)
+@max_cost_option
 @click.option("--dry-run", is_flag=True, help="Show what would be called and cost; call no model.")
 @pricing_options
 @click.option(

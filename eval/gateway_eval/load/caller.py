@@ -24,17 +24,26 @@ class Caller:
     tls: ssl.SSLContext | None = None
 
     @classmethod
-    def of(cls, target: Target, endpoint: Endpoint, *, api_key: str | None, stream: bool) -> Self:
+    def of(
+        cls,
+        target: Target,
+        endpoint: Endpoint,
+        *,
+        api_key: str | None,
+        stream: bool,
+        headers: dict[str, str] | None = None,
+    ) -> Self:
         """Return what calls this endpoint."""
-        headers = {
+        sent = {
             "User-Agent": f"gateway-eval/{version()}",
             "Accept": "application/json, text/event-stream",
             "Accept-Encoding": "identity",
+            **(headers or {}),
         }
         if api_key:
-            headers["Authorization"] = f"Bearer {api_key}"
+            sent["Authorization"] = f"Bearer {api_key}"
         tls = _trust() if target.base_url.startswith("https:") else None
-        return cls(target.base_url, target.chat_path(endpoint), headers, stream, tls)
+        return cls(target.base_url, target.chat_path(endpoint), sent, stream, tls)
 
     @property
     def address(self) -> tuple[str, int]:

@@ -14,6 +14,7 @@ from gateway_eval.load.connection import Connection, connect_failure
 from gateway_eval.load.measurement import Measurement
 from gateway_eval.load.plan import Plan
 from gateway_eval.load.sample import Sample
+from gateway_eval.load.spending import Spending
 
 # After a call for which there was no connection, a caller waits: a host that is down is not to be hammered.
 _PAUSE_AFTER_TROUBLE = 0.1
@@ -30,11 +31,19 @@ _HEARTBEAT = 0.02
 class Generator:
     """Puts one load on a host. `bodies` gives the JSON of each call, without end."""
 
-    def __init__(self, plan: Plan, caller: Caller, bodies: Iterator[bytes], measurement: Measurement) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        caller: Caller,
+        bodies: Iterator[bytes],
+        measurement: Measurement,
+        spending: Spending | None = None,
+    ) -> None:
         self._plan = plan
         self._caller = caller
         self._bodies = bodies
         self._measurement = measurement
+        self._spending = spending
         self._address = caller.address
         self._head = caller.head()
         self._idle: list[Connection] = []
@@ -47,12 +56,18 @@ class Generator:
         self._all = math.inf if plan.requests is None or plan.rate is not None else plan.requests
         self._sending = True
         self._over = asyncio.Event()
+        """No further call is sent."""
+        self._quiet = asyncio.Event()
+        """None is under way any more."""
         self._bug: BaseException | None = None
 
     def stop(self, why: str) -> None:
-        """End the load at once; calls under way are not waited for."""
+        """Send no further call. Those under way are waited for if it is because of the budget."""
         self._measurement.stopped = self._measurement.stopped or why
         self._over.set()
+        if why == "budget":
+            self._measurement.give_up(len(self._waiting))
+            self._waiting.clear()
 
     async def run(self, watch: Callable[[], None], every: float) -> None:
         """Put on the load, to its end; `watch` is called every so many seconds meanwhile.
@@ -137,10 +152,10 @@ class Generator:
         return self._over.is_set()
 
     async def _drain(self) -> None:
-        """Wait for the calls that are under way, unless the load was ended early."""
-        if self._measurement.in_flight and not self._over.is_set():
+        """Wait for the calls that are under way, unless the load was ended at once."""
+        if self._measurement.in_flight and self._measurement.stopped in (None, "budget"):
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._over.wait(), self._plan.timeout + 1)
+                await asyncio.wait_for(self._quiet.wait(), self._plan.timeout + 1)
 
     async def _heartbeat(self) -> None:
         loop = asyncio.get_running_loop()
@@ -227,6 +242,8 @@ class Generator:
         measurement.end(sample)
         if measurement.all_failed(_HOPELESS):
             self.stop("hopeless")
+        elif self._spending is not None and not self._spending.allows_more_after(sample):
+            self.stop("budget")
         if self._plan.rate is None:
             self._next_of_caller(connection)
         elif self._waiting and not self._over.is_set():
@@ -235,6 +252,7 @@ class Generator:
             self._idle.append(connection)
         if measurement.in_flight == 0 and (self._begun >= self._all or not self._sending):
             self._over.set()
+            self._quiet.set()
 
 
 async def _repeat(action: Callable[[], None], every: float) -> None:

@@ -62,7 +62,7 @@ class Measurement:
         self.connections = 0
         """Made in all."""
         self.stopped: str | None = None
-        """Why the load ended early: hopeless, interrupted."""
+        """Why the load ended early: hopeless, budget, interrupted."""
         self.latency_ms = _floats()
         self.ttft_ms = _floats()
         self.inter_chunk_ms = _floats()
@@ -101,6 +101,10 @@ class Measurement:
         if self.is_measured(sample.due):
             self.begun_in_window += 1
 
+    def give_up(self, calls: int) -> None:
+        """Note that so many calls that came due will not be sent."""
+        self.in_flight -= calls
+
     def end(self, sample: Sample) -> None:
         """Count a call that has ended."""
         self.in_flight -= 1
@@ -114,8 +118,9 @@ class Measurement:
             second.latency_ms.append(latency_ms)
             if self.is_measured(sample.ended):
                 self.succeeded_in_window += 1
-                self.input_tokens_in_window += sample.input_tokens or 0
-                self.output_tokens_in_window += sample.output_tokens or 0
+                if sample.usage is not None:
+                    self.input_tokens_in_window += sample.usage.input_tokens or 0
+                    self.output_tokens_in_window += sample.usage.output_tokens or 0
         else:
             second.failed += 1
         if self.is_measured(sample.due):
@@ -134,7 +139,7 @@ class Measurement:
             self.errors.setdefault(sample.failure.failure_class, Errors()).add(sample.failure)
             return
         self.latency_ms.append(latency_ms)
-        self.calls_without_usage += sample.output_tokens is None
+        self.calls_without_usage += sample.usage is None or sample.usage.output_tokens is None
         if sample.first:
             self.ttft_ms.append((sample.first - sample.due) * 1000)
             self.inter_chunk_ms.extend(gap * 1000 for gap in sample.gaps)

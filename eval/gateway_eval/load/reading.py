@@ -128,7 +128,7 @@ class _WholeBody:
         choice = _first_choice(body)
         if choice is None or not isinstance(choice.get("message"), dict):
             raise self._protocol("the answer has no choices[0].message")
-        _note_usage(self._sample, body)
+        _note(self._sample, body)
 
     def _protocol(self, message: str) -> _Broken:
         return _Broken(Failure.of(FailureClass.PROTOCOL, message, http_status=self._status))
@@ -179,7 +179,7 @@ class _StreamBody:
                 self._sample.output_at(now)
             if choice.get("finish_reason"):
                 self._finished = True
-        _note_usage(self._sample, data, thought=self._thought)
+        _note(self._sample, data, thought=self._thought)
 
     def _protocol(self, message: str) -> _Broken:
         return _Broken(Failure.of(FailureClass.PROTOCOL, message, http_status=self._status))
@@ -200,9 +200,11 @@ def _first_choice(body: Any) -> dict[str, Any] | None:
     return choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else None
 
 
-def _note_usage(sample: Sample, body: dict[str, Any], *, thought: bool = False) -> None:
-    usage = body.get("usage")
+def _note(sample: Sample, body: dict[str, Any], *, thought: bool = False) -> None:
+    """Take what stands beside the choices."""
+    usage, model = body.get("usage"), body.get("model")
+    if isinstance(model, str) and model:
+        sample.response_model = model
     if isinstance(usage, dict):
-        counted = read_usage(usage)
-        sample.input_tokens, sample.output_tokens = counted.input_tokens, counted.output_tokens
-        sample.unseen_tokens = 0 if thought else counted.reasoning_tokens or 0
+        sample.usage = read_usage(usage)
+        sample.unseen_tokens = 0 if thought else sample.usage.reasoning_tokens or 0

@@ -11,6 +11,8 @@ from gateway_eval.failure import exit_code, worst
 from gateway_eval.load.distribution import Distribution
 from gateway_eval.load.measurement import Measurement
 from gateway_eval.load.slo import Slo, Verdict
+from gateway_eval.load.spending import Spending
+from gateway_eval.results import money
 from gateway_eval.version import version
 
 SCHEMA_VERSION = 1
@@ -32,6 +34,7 @@ class LoadResult:
     environment: dict[str, Any]
     measurement: Measurement
     slos: list[Slo] = field(default_factory=list)
+    spending: Spending | None = None
 
     @cached_property
     def distributions(self) -> dict[str, Distribution]:
@@ -61,6 +64,8 @@ class LoadResult:
             "requests_per_s": self._rate(seen.succeeded_in_window),
             "input_tokens_per_s": self._rate(seen.input_tokens_in_window) if counted else None,
             "output_tokens_per_s": self._rate(seen.output_tokens_in_window) if counted else None,
+            "cost_usd": money(self.spending.usd) if self.spending else None,
+            "unpriced_requests": self.spending.unpriced if self.spending else 0,
             "errors": {
                 name.value: {
                     "count": errors.count,
@@ -112,6 +117,8 @@ class LoadResult:
             return ExitCode.INTERRUPTED
         errors = seen.errors or (seen.errors_before if not len(seen.latency_ms) else {})
         causes = {exit_code(one.first) for one in errors.values() if one.first is not None}
+        if seen.stopped == "budget":
+            return worst(causes) if causes and not len(seen.latency_ms) else ExitCode.CHECK_FAILED
         if not len(seen.latency_ms):
             return worst(causes) if causes else ExitCode.CHECK_FAILED
         if self.slos:
@@ -151,6 +158,9 @@ class LoadResult:
             warnings.append(f"{before} calls failed in ramp and warm-up ({causes}), which are not counted")
         if seen.stopped == "hopeless":
             warnings.append("the load was ended early: the first 100 calls all failed")
+        if seen.stopped == "budget" and self.spending is not None:
+            known = f"${money(self.spending.usd)} is spent" if self.spending.usd else "a call had no price"
+            warnings.append(f"the load was ended early: {known}, and --max-cost is ${self.spending.limit}")
         if seen.in_flight:
             warnings.append(f"{seen.in_flight} calls were still under way at the end and are not counted")
         if seen.calls_without_usage and len(seen.latency_ms):

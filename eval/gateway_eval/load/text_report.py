@@ -16,6 +16,7 @@ def as_text(result: LoadResult) -> str:
         f"{totals['failed_requests']} failed ({rate})\n"
         f"requests/s: {offered} offered, {answered} answered\n"
         f"tokens/s: {tokens_in} in, {tokens_out} out\n"
+        f"cost: {_cost(totals['cost_usd'], totals['unpriced_requests'])}\n"
     ]
     if rows := result.rows():
         names = ("quantity", "p50", "p90", "p99", "max", "mean", "count")
@@ -43,6 +44,11 @@ def as_text(result: LoadResult) -> str:
             )
         )
     return "\n".join(parts)
+
+
+def _cost(usd: str | None, unpriced: int) -> str:
+    known = f"${usd}" if usd is not None else "unknown" if unpriced else "nothing"
+    return f"{known}, ramp and warm-up included" + (f"; {unpriced} calls without a price" if unpriced else "")
 
 
 def _firsts(messages: dict[str, int]) -> list[tuple[bool, tuple[str, int]]]:

@@ -159,6 +159,51 @@ def test_a_host_that_refuses_everything_is_not_loaded_on(load, emulator, tmp_pat
     assert emulator.stats()["received"] < 1000
 
 
+PRICES = """
+schema_version: 1
+prices:
+  - provider: emulator
+    model: chat
+    valid_from: 2020-01-01
+    usd_per_million: {input: "1000", output: "1000"}
+"""
+
+
+def test_the_cost_of_every_call_is_told_that_of_the_warm_up_too(load, tmp_path):
+    (tmp_path / "prices.yml").write_text(PRICES)
+    arguments = ("--prices", "prices.yml", "--provider", "emulator", "--json", "--max-cost", "50")
+    ended = load("--rate", "50", "--requests", "10", "--warm-up", "100ms", *arguments)
+    assert ended.code == 0
+    # 15 calls of 11 tokens in and 45 out, each for a thousandth of a dollar.
+    assert totals(ended)["cost_usd"] == "0.84"
+    assert totals(ended)["unpriced_requests"] == 0
+
+
+def test_a_load_ends_when_its_budget_is_spent(load, emulator, tmp_path):
+    (tmp_path / "prices.yml").write_text(PRICES)
+    arguments = ("--prices", "prices.yml", "--provider", "emulator", "--json", "--max-cost", "0.5")
+    ended = load("--concurrency", "2", "--duration", "60s", *arguments)
+    assert ended.code == 1
+    assert totals(ended)["stopped"] == "budget"
+    # The ninth call spends it; the other caller may have one under way.
+    assert 9 <= emulator.stats()["completed"] <= 10
+    assert float(totals(ended)["cost_usd"]) == pytest.approx(0.056 * emulator.stats()["completed"])
+    assert "--max-cost is $0.5" in ended.err
+
+
+def test_a_budget_that_cannot_be_watched_ends_the_load_at_once(load, emulator):
+    ended = load("--concurrency", "1", "--duration", "60s", "--max-cost", "0.5", "--json")
+    assert ended.code == 1
+    assert emulator.stats()["completed"] == 1
+    assert totals(ended)["cost_usd"] is None
+    assert totals(ended)["unpriced_requests"] == 1
+
+
+def test_headers_go_with_every_call(load, emulator):
+    assert load("--concurrency", "1", "--requests", "3", "--header", "X-Request-ID: mine").code == 0
+    assert [entry["request_id"] for entry in emulator.requests()] == ["mine"] * 3
+
+
 def test_nothing_listens(load):
     ended = load("--rate", "10", "--duration", "1s", url="http://127.0.0.1:9")
     assert ended.code == 3

@@ -1,4 +1,4 @@
-"""Every way in which a host can misbehave, and the class that a caller is told: by `run` as by `load`."""
+"""Every way in which a host can misbehave, and its class, which `run`, `ask` and `load` tell alike."""
 
 import json
 import socket
@@ -133,13 +133,24 @@ def host() -> Iterator[HostileServer]:
 
 
 def by_run(host: HostileServer, _directory: Path, streamed: bool) -> str:
-    """Return the class that `run` and `ask` are told."""
+    """Return the class that a case of `run` is told."""
     client = HttpClient(host.url, timeout_s=TIMEOUT_S if must_time_out(host) else 20)
     target = discover(client)
     hello = [{"role": "user", "content": "Hello"}]
     outcome = chat(client, target, target.default_endpoint(), hello, stream=streamed)
     assert outcome.failure is not None, outcome
     return outcome.failure.failure_class.value
+
+
+def by_ask(host: HostileServer, directory: Path, streamed: bool) -> str:
+    """Return the class that `ask` tells."""
+    timeout = str(TIMEOUT_S if must_time_out(host) else 20)
+    arguments = ["--timeout", timeout, "--stream" if streamed else "--no-stream", "--json"]
+    ended = gateway_eval(directory, "ask", host.url, "Hello", *arguments)
+    assert ended.code != 0
+    name = ended.json()["rows"][0]["error_class"]
+    assert f"{name}: " in ended.err
+    return str(name)
 
 
 def by_load(host: HostileServer, directory: Path, streamed: bool) -> str:
@@ -162,7 +173,7 @@ def must_time_out(host: HostileServer) -> bool:
     return host.answers[0] in (drip_headers, drip_body, drip_stream, hang)
 
 
-@pytest.mark.parametrize("asked_by", [by_run, by_load])
+@pytest.mark.parametrize("asked_by", [by_run, by_ask, by_load])
 @pytest.mark.parametrize("name", WHOLE)
 def test_a_bad_answer_has_one_class(host: HostileServer, tmp_path: Path, name: str, asked_by: Ask) -> None:
     answer, expected = WHOLE[name]
@@ -171,7 +182,7 @@ def test_a_bad_answer_has_one_class(host: HostileServer, tmp_path: Path, name: s
     assert len(host.calls) == 1, "nothing is retried or followed on its own"
 
 
-@pytest.mark.parametrize("asked_by", [by_run, by_load])
+@pytest.mark.parametrize("asked_by", [by_run, by_ask, by_load])
 @pytest.mark.parametrize("name", STREAMS)
 def test_a_bad_stream_has_one_class(host: HostileServer, tmp_path: Path, name: str, asked_by: Ask) -> None:
     answer, expected = STREAMS[name]
