@@ -21,9 +21,9 @@ def run(store: Path, settle: float, keep_days: Mapping[str, int]) -> list[dict[s
     """Compact a store and delete what is too old; one row of counts per kind. Raises UsageProblem."""
     import duckdb
 
-    if not (store / "incoming").is_dir() and not any((store / kind.name).is_dir() for kind in KINDS):
-        raise UsageProblem(f"--store: {store} is no log store. Give the directory that holds incoming/.")
     try:
+        if not (store / "incoming").is_dir() and not any((store / kind.name).is_dir() for kind in KINDS):
+            raise UsageProblem(f"--store: {store} is no log store. Give the directory that holds incoming/.")
         with _alone(store):
             manifest = housekeeping.recover(store)
             rows = []

@@ -26,13 +26,22 @@ _IN_RANGE = (
 
 
 def explain(
-    records: Records, store: Path, by: Sequence[str], settle: timedelta, overdue: timedelta
+    records: Records,
+    store: Path,
+    by: Sequence[str],
+    hosts: Sequence[str],
+    settle: timedelta,
+    overdue: timedelta,
 ) -> list[dict[str, Any]]:
-    """Rows of COUNTS for each group, and one with `is_total`, from the views with access records."""
+    """Rows of COUNTS for each group, and one with `is_total`, from the views with access records.
+
+    With `hosts` only of those.
+    """
     execute = records.connection.execute
     now = datetime.now(UTC)
     for name, moment in {"settled": now - settle, "overdue": now - overdue}.items():
         execute(f"SET VARIABLE {name} = CAST($moment AS TIMESTAMPTZ)", {"moment": moment.isoformat()})
+    execute("SET VARIABLE hosts = CAST($hosts AS VARCHAR[])", {"hosts": list(hosts)})
     execute(
         sql(
             "witnesses",

@@ -1,5 +1,7 @@
 """Whether every call has its record."""
 
+from dataclasses import replace
+
 import click
 
 from gateway_analytics.grouping import columns
@@ -36,6 +38,7 @@ def command(query: Query, check: bool, settle: str, overdue: str) -> None:
     which leaves no record, such as a listing; before_gateway, where no gateway was reached; in_flight, where
     the gateway died with the call; not_yet_shipped; lost. sequence_gaps counts the records that gateways
     numbered and the store has not, not_through_load_balancer the records that no load balancer knows of.
+    A host is the gateway's, where the call reached one.
     """
     from gateway_analytics.output import write
     from gateway_analytics.records import Records, ask
@@ -44,17 +47,17 @@ def command(query: Query, check: bool, settle: str, overdue: str) -> None:
     by = query.by or ("hour", "host")
     if wrong := [name for name in by if name not in _GROUPS]:
         raise UsageProblem(f"--by {wrong[0]} is nothing that both witnesses know. Use {', '.join(_GROUPS)}.")
-    if wrong := [name for name, values in query.filters.items() if values]:
+    if wrong := [name for name, values in query.filters.items() if values and name != "host"]:
         raise UsageProblem(f"--{wrong[0].replace('_', '-')}: a load balancer does not know it. Leave it out.")
     if query.store is None:
         raise UsageProblem("verify looks at a store. Use --store in place of --results.")
-    store = query.store
+    store, hosts = query.store, query.filters["host"]
     settled, overdue_after = parse_period("--settle", settle), parse_period("--overdue", overdue)
     lost = 0
 
     def answer(records: Records) -> Report:
         nonlocal lost
-        rows = explain(records, store, by, settled, overdue_after)
+        rows = explain(records, store, by, hosts, settled, overdue_after)
         totals = next(({n: int(row[n]) for n in COUNTS} for row in rows if row["is_total"]), None)
         totals = totals or dict.fromkeys(COUNTS, 0)
         lost = totals["lost"]
@@ -74,7 +77,9 @@ def command(query: Query, check: bool, settle: str, overdue: str) -> None:
         report.arrange([*([query.sort] if query.sort else []), *by], query.limit)
         return report
 
-    write(ask(query, answer, access=True), query.form, query.output)
+    # Unfiltered: what a host has not is known only beside what the others have.
+    everything = replace(query, filters={})
+    write(ask(everything, answer, access=True), query.form, query.output)
     if check and lost:
         click.echo(f"verify: {lost} records are lost.", err=True)
         click.get_current_context().exit(ExitCode.CHECK_FAILED)

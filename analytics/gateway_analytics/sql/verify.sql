@@ -1,4 +1,5 @@
 -- Per group: how the calls that the load balancers saw are explained, and what each witness misses.
+-- Variable hosts: only these; empty for all.
 WITH everything AS (
     SELECT received_at, host, class, 1 AS calls FROM explained
     UNION ALL BY NAME
@@ -22,6 +23,7 @@ hours AS (
             coalesce(sum(calls) FILTER (class = 'lost'), 0), coalesce(sum(calls) FILTER (class = 'gap'), 0)
         ) AS lost
     FROM everything
+    WHERE len(getvariable('hosts')) = 0 OR list_contains(getvariable('hosts'), host)
     GROUP BY ALL
 )
 SELECT {by_columns} {is_total} AS is_total, {sums}

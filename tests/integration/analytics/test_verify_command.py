@@ -204,6 +204,15 @@ def test_rows_are_per_hour_and_host(witnesses: Witnesses) -> None:
     ]
 
 
+def test_one_host_is_judged_beside_what_the_others_have(witnesses: Witnesses) -> None:
+    witnesses.store.append(call(n) for n in (1, 2, 4))
+    witnesses.store.append(call(n, host="gateway-2", boot_id="boot-2", sequence=n - 9) for n in range(10, 13))
+    witnesses.saw(*(access(n) for n in range(1, 5)))
+    witnesses.saw(*(access(n, upstream_address="10.0.0.2:5101") for n in range(10, 13)))
+    assert witnesses.totals("--host", "gateway-2", "--check") == {"recorded": 3}
+    assert witnesses.totals("--host", "gateway-1") == {"recorded": 3, "sequence_gaps": 1, "lost": 1}
+
+
 def test_days_that_were_deleted_are_not_taken_for_lost(witnesses: Witnesses) -> None:
     now = datetime.now(UTC)
     days = [f"{now - timedelta(days=d):%Y-%m-%dT12:00:00.000000Z}" for d in (40, 20)]
