@@ -167,11 +167,14 @@ def _inventory_files(path: Path) -> list[Path]:
 
 
 def _variable_files(folder: Path, name: str) -> dict[str, Any]:
-    """Return what group_vars or host_vars say of one group or host: NAME.yml, and all below NAME/."""
+    """Return what group_vars or host_vars say of one group or host: all below NAME/, else NAME.yml."""
+    candidates = [folder / f"{name}{suffix}" for suffix in ("", *_SUFFIXES)]
+    chosen = next((path for path in candidates if path.exists()), None)
+    if chosen is None:
+        return {}
     variables: dict[str, Any] = {}
-    files = [folder / f"{name}{suffix}" for suffix in _SUFFIXES]
-    for file in [*files, *sorted((folder / name).rglob("*"))]:
-        if file.is_file() and file.suffix in _SUFFIXES:
+    for file in sorted(chosen.rglob("*")) if chosen.is_dir() else [chosen]:
+        if file.is_file() and file.suffix in ("", *_SUFFIXES) and not file.name.startswith("."):
             variables |= _mapping(_read(file) or {}, file)
     return variables
 
