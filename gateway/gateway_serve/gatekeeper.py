@@ -14,6 +14,10 @@ from gateway_serve.limits import Excess, Limits
 from gateway_serve.metrics import Metrics
 from gateway_serve.request_log import RequestLog
 
+# What OpenAI's and Anthropic's clients wait for at most before they try again by themselves.
+_LONGEST_WAIT_S = 60
+_MESSAGES = "/v1/messages"
+
 # In the order in which they count: OpenAI's, Anthropic's, Azure's.
 _KEY_HEADERS = (b"authorization", b"x-api-key", b"api-key")
 
@@ -23,7 +27,7 @@ class Refusal(NamedTuple):
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...]  # besides content type and length
-    body: bytes  # JSON, in OpenAI's error format
+    body: bytes  # JSON, in the error format of the API that was called
     error_class: ErrorClass
 
 
@@ -56,6 +60,10 @@ class Gatekeeper:
         """
         call.ticket = _Ticket()
         self._metrics.in_flight.inc()
+        refusal = self._check(scope, call, body)
+        return _as_anthropic(refusal) if refusal is not None and scope["path"] == _MESSAGES else refusal
+
+    def _check(self, scope: Scope, call: Call, body: Mapping[str, Any]) -> Refusal | None:
         if self._log_required and self._log.problem is not None:
             return _NO_LOG
         found = self.authenticate(scope)
@@ -181,6 +189,24 @@ _NO_LOG = _refusal(
 )
 
 
+def _as_anthropic(refusal: Refusal) -> Refusal:
+    # https://docs.anthropic.com/en/api/errors
+    kind = _ANTHROPIC_TYPES.get(refusal.status, "api_error")
+    message = json.loads(refusal.body)["error"]["message"]
+    return refusal._replace(
+        body=json.dumps({"type": "error", "error": {"type": kind, "message": message}}).encode()
+    )
+
+
+_ANTHROPIC_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+}
+
+
 def _no_permission(call: Call, body: Mapping[str, Any]) -> Refusal:
     if call.endpoint is not None:
         return _refusal(
@@ -204,13 +230,13 @@ def _no_permission(call: Call, body: Mapping[str, Any]) -> Refusal:
 
 
 def _limit_reached(key: ApiKey, excess: Excess) -> Refusal:
+    seconds = min(excess.seconds, _LONGEST_WAIT_S)
     limit = key.requests_per_minute if excess.what == "requests" else key.tokens_per_minute
     return _refusal(
         429,
         ErrorClass.RATE_LIMIT,
         excess.what,
         "rate_limit_exceeded",
-        f"Rate limit reached for this API key: {limit} {excess.what} per minute. "
-        f"Try again in {excess.seconds} s.",
-        (b"retry-after", str(excess.seconds).encode()),
+        f"Rate limit reached for this API key: {limit} {excess.what} per minute. Try again in {seconds} s.",
+        (b"retry-after", str(seconds).encode()),
     )
