@@ -22,35 +22,41 @@ _FIELDS = {
 _BEGINNING = "0001-01-01"
 
 
-def ask(query: Query, question: Callable[[Records], T]) -> T:
-    """Put a question to the calls that a query is about. Raises UsageProblem."""
+IN_RANGE = (
+    "received_at >= coalesce(getvariable('since'), TIMESTAMPTZ '-infinity')"
+    " AND received_at <= coalesce(getvariable('until'), TIMESTAMPTZ 'infinity')"
+)
+
+
+def ask(query: Query, question: Callable[[Records], T], *, access: bool = False) -> T:
+    """Put a question to the calls that a query is about. Raises UsageProblem.
+
+    With `access` there is `access_records` as well, which reaches a day beyond the range on both sides, so
+    that calls around its ends find their counterpart.
+    """
     owners = read_owners(query.owners) if query.owners else []
 
     def with_owners(records: Records) -> T:
         view_calls(records, owners)
         return question(records)
 
-    return request_records.ask(query, with_owners)
+    return request_records.ask(query, with_owners, access=access)
 
 
 def view_calls(records: Records, owners: list[dict[str, Any]]) -> None:
     """Create the view; owners are entries of a file of owners."""
     execute = records.connection.execute
-    if not owners:
-        execute(
-            "CREATE OR REPLACE TEMP VIEW calls AS"
-            " SELECT *, CAST(NULL AS VARCHAR) AS owner, CAST(NULL AS VARCHAR) AS team FROM records"
-        )
-        return
+    execute("SET enable_progress_bar = false")  # DuckDB would draw it on standard output
     execute(
         "CREATE OR REPLACE TEMP TABLE ownership"
         " (api_key_id VARCHAR, owner VARCHAR, team VARCHAR, valid_from DATE)"
     )
-    records.connection.executemany(
-        "INSERT INTO ownership VALUES ($api_key, $owner, $team, $valid_from)",
-        [entry | {"valid_from": str(entry["valid_from"] or _BEGINNING)} for entry in owners],
-    )
-    execute(sql("owners"))
+    if owners:
+        records.connection.executemany(
+            "INSERT INTO ownership VALUES ($api_key, $owner, $team, $valid_from)",
+            [entry | {"valid_from": str(entry["valid_from"] or _BEGINNING)} for entry in owners],
+        )
+    execute(sql("owners", in_range=IN_RANGE))
 
 
 def read_owners(path: Path) -> list[dict[str, Any]]:

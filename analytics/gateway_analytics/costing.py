@@ -224,8 +224,6 @@ def token_sums(
         "SET VARIABLE first_days = CAST($days AS DATE[])",
         {"days": sorted({day.isoformat() for book in books for day in book.first_days})},
     )
-    bounds = sorted({bound for book in books for bound in book.long_context_bounds})
-    bracket = " + ".join(f"CAST(coalesce(input_tokens > {bound}, false) AS TINYINT)" for bound in bounds)
     columns = "".join(f'{expression} AS "{name}", ' for name, expression in (extra or {}).items())
     return records.rows(
         sql(
@@ -233,12 +231,21 @@ def token_sums(
             by=selected(by) + columns,
             by_columns="".join(f"{name}, " for name in quoted((*by, *(extra or {})))),
             condition=condition,
-            long_context_bracket=bracket or "0",
-            contradictory=_CONTRADICTORY,
-            stated_readable=_STATED_READABLE,
-            unbilled=_UNBILLED,
+            **price_blanks(books),
         )
     )
+
+
+def price_blanks(books: Sequence[PriceBook]) -> dict[str, str]:
+    """The blanks of a query about what a record's price in these books depends on."""
+    bounds = sorted({bound for book in books for bound in book.long_context_bounds})
+    bracket = " + ".join(f"CAST(coalesce(input_tokens > {bound}, false) AS TINYINT)" for bound in bounds)
+    return {
+        "long_context_bracket": bracket or "0",
+        "contradictory": _CONTRADICTORY,
+        "stated_readable": _STATED_READABLE,
+        "unbilled": _UNBILLED,
+    }
 
 
 def rate(book: PriceBook, row: Mapping[str, Any]) -> Rating:

@@ -115,7 +115,7 @@ def _table(report: Report, file: IO[str]) -> None:
             footer_style="bold",
         )
     for row in report.rows:
-        table.add_row(*(Text(shortened(_shown(row.get(c.name), c))) for c in report.columns))
+        table.add_row(*(Text(shortened(_shown(row.get(c.name), c), c.longest)) for c in report.columns))
     # Rich pads lines to the table's width; nobody needs the blanks at their ends.
     with console.capture() as capture:
         console.print(table)

@@ -20,6 +20,7 @@ class Column:
     name: str
     kind: Kind = "text"
     missing: str = "-"  # what a person reads where there is no value
+    longest: int = 60  # characters of a value in a table; names in records may be any length
 
 
 @dataclass

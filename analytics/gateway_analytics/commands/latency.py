@@ -11,8 +11,6 @@ from gateway_analytics.sql_text import sql
 
 # Measure: what of a call it is.
 _MEASURES = ("total", "upstream", "first_token", "gateway", "load_balancer")
-# Nothing is joined where no load balancer kept records: evaluations, a gateway reached directly.
-_NO_ACCESS = "(SELECT NULL::VARCHAR AS request_id, NULL::DOUBLE AS duration_ms LIMIT 0)"
 _COLUMNS = (
     Column("measure"),
     Column("requests", "int"),
@@ -29,13 +27,11 @@ def command(query: Query) -> None:
     time to a stream's first token, gateway total less upstream, load_balancer what the load balancer saw
     beyond the total.
     """
-    from gateway_analytics.access import open_access
     from gateway_analytics.calls import ask
     from gateway_analytics.output import write
     from gateway_analytics.records import Records
 
     def answer(records: Records) -> Report:
-        access = open_access(records, query)
         by = query.by
         rows = records.rows(
             sql(
@@ -49,7 +45,6 @@ def command(query: Query) -> None:
                     f" quantile_cont({m}, [0.5, 0.9, 0.99]) AS {m}_quantiles"
                     for m in _MEASURES
                 ),
-                access="access" if access else _NO_ACCESS,
             )
         )
         groups = [row for row in rows if not row["is_total"]] if by else rows
@@ -66,7 +61,7 @@ def command(query: Query) -> None:
         report.arrange([*([query.sort] if query.sort else []), *by], query.limit)
         return report
 
-    write(ask(query, answer), query.form, query.output)
+    write(ask(query, answer, access=True), query.form, query.output)
 
 
 def _measured(row: dict[str, Any]) -> list[dict[str, Any]]:

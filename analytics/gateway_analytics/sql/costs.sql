@@ -48,7 +48,8 @@ SELECT
     sum(output_tokens) AS output_tokens,
     sum(input_audio_tokens) AS input_audio_tokens,
     sum(output_audio_tokens) AS output_audio_tokens,
-    sum(stated_usd) AS stated_usd
+    sum(stated_usd) AS stated_usd,
+    bracket, input_unknown, output_unknown, has_output, has_input_audio, has_output_audio
 FROM daily
 GROUP BY
     {by_columns}

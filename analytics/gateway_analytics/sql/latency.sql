@@ -11,7 +11,7 @@ WITH calls AS (
 ),
 seen AS (
     SELECT request_id, CAST(max(duration_ms) AS DOUBLE) AS access_ms
-    FROM {access}
+    FROM access_records
     GROUP BY request_id
 ),
 measured AS (

@@ -15,3 +15,4 @@ FROM records
 LEFT JOIN spans
     ON records.api_key_id = spans.api_key_id
     AND records.received_at >= spans.owned_from AND records.received_at < spans.owned_until
+WHERE {in_range}

@@ -21,6 +21,7 @@ from support.analytics_store import Store, ask, record, run
 # What the examples read.
 FILES = {
     "prices.yml": "schema_version: 1\nprices: []\n",
+    "budgets.yml": 'schema_version: 1\nbudgets: [{limit_usd: "500.00"}]\n',
     **{f"catalog/{provider}.json": '{"schema_version": "1.0", "models": {}}' for provider in USUAL_PROVIDERS},
 }
 PROGRAM = str(Path(sys.executable).with_name("gateway-analytics"))
@@ -60,7 +61,7 @@ def commands(group: click.Group, *before: str) -> Iterator[tuple[str, ...]]:
             yield from commands(found, *before, name)
 
 
-@pytest.mark.parametrize("command", commands(gateway_analytics), ids=" ".join)
+@pytest.mark.parametrize("command", list(commands(gateway_analytics)), ids=" ".join)
 def test_the_example_in_every_help_runs(
     store: Store, command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

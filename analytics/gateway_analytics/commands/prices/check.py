@@ -22,7 +22,7 @@ _COLUMNS = (
     Column("model"),
     Column("valid_from"),
     Column("requests", "int"),
-    Column("problem"),
+    Column("problem", longest=160),
 )
 
 

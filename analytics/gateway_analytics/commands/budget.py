@@ -1,0 +1,130 @@
+"""What is left of what may be spent."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gateway_analytics.options import Query, query_options
+from gateway_analytics.problems import UsageProblem
+from gateway_analytics.report import Column, Report
+from gateway_contracts.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from gateway_analytics.budgets import Budget
+
+_COLUMNS = (
+    Column("budget"),
+    Column("period"),
+    Column("since"),
+    Column("until"),
+    Column("limit_usd", "usd"),
+    Column("spent_usd", "usd"),
+    Column("percent", "number"),
+    Column("projected_usd", "usd"),
+    Column("unpriced_requests", "int"),
+    Column("status"),
+)
+
+
+@click.command(epilog="Example: gateway-analytics budget --budgets budgets.yml --store /srv/store")
+@query_options
+@click.option(
+    "--budgets",
+    "path",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The budgets.",
+)
+@click.option(
+    "--on",
+    metavar="DATE",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Look at the periods that hold this day.  [default: today]",
+)
+@click.option("--check", is_flag=True, help="End with exit code 1 where a budget is exceeded.")
+def command(query: Query, path: Path, on: datetime | None, check: bool) -> None:
+    """Spent of each budget in its current day, week or month, and where that leads by its end.
+
+    projected_usd is what the whole period will cost if the rest goes on like the part that has passed.
+    """
+    from gateway_analytics.budgets import bounds, read_budgets
+    from gateway_analytics.output import write
+
+    if query.since or query.until or query.last or query.by:
+        raise UsageProblem(
+            "budgets have their own periods and groups. Leave out --since, --until, --last and --by."
+        )
+    budgets = read_budgets(path)
+    owned = {"owner", "team"} & {name for budget in budgets for name in budget.scope}
+    if owned and query.owners is None:
+        raise UsageProblem(
+            "a budget for an owner or a team needs --owners FILE, which says who owns which key."
+        )
+    now = datetime.now(UTC)
+    day = on.date() if on else _today(query.tz, now)
+    reports = {
+        period: _of_period(query, [b for b in budgets if b.period == period], bounds(period, day), now)
+        for period in dict.fromkeys(budget.period for budget in budgets)
+    }
+    rows = [row for report in reports.values() for row in report.rows]
+    order = {(budget.name, budget.period): number for number, budget in enumerate(budgets)}
+    rows.sort(key=lambda row: order[row["budget"], row["period"]])
+    warnings = list(dict.fromkeys(w for report in reports.values() for w in report.warnings))
+    over = [row["budget"] for row in rows if row["status"] == "over"]
+    longest = max(reports.values(), key=lambda report: report.range.until or "", default=None)
+    if longest is None:
+        raise UsageProblem(f"--budgets: {path} has no budgets. Add one.")
+    report = Report(
+        "budget", longest.range, _COLUMNS, rows, {"over": len(over)}, warnings, [], total_row=False
+    )
+    report.arrange([query.sort] if query.sort else [], query.limit)
+    write(report, query.form, query.output)
+    if check and over:
+        sys.exit(ExitCode.CHECK_FAILED)
+
+
+def _today(tz: str, now: datetime) -> Any:
+    import duckdb
+
+    from gateway_analytics.timerange import resolve
+
+    with duckdb.connect() as connection:
+        resolve(connection, tz, None, None, None)
+        row = connection.execute("SELECT CAST($now AS TIMESTAMPTZ)::DATE", {"now": now}).fetchall()[0]
+    return row[0]
+
+
+def _of_period(query: Query, budgets: "list[Budget]", period: tuple[Any, Any], now: datetime) -> Report:
+    from gateway_analytics.budgets import elapsed, standing
+    from gateway_analytics.calls import ask
+    from gateway_analytics.costing import costs, load_book
+    from gateway_analytics.records import Records
+
+    book = load_book(query.prices, query.as_of)
+    by = tuple(dict.fromkeys(name for budget in budgets for name in budget.scope))
+
+    def answer(records: Records) -> Report:
+        priced = costs(records, book, by)
+        groups: list[tuple[Mapping[str, Any], Any]] = [
+            (dict(zip(by, key, strict=True)), cost) for key, cost in priced.groups.items()
+        ]
+        part = elapsed(records.range.since or "", records.range.until or "", now)
+        rows = [
+            {
+                "budget": budget.name,
+                "period": budget.period,
+                "since": period[0].isoformat(),
+                "until": period[1].isoformat(),
+            }
+            | standing(budget, groups, part)
+            for budget in budgets
+        ]
+        return Report("budget", records.range, _COLUMNS, rows, {}, records.warnings + priced.warnings)
+
+    return ask(replace(query, since=period[0].isoformat(), until=period[1].isoformat()), answer)

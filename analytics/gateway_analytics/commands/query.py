@@ -1,0 +1,116 @@
+"""Any other question, in SQL."""
+
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gateway_analytics.options import Query, query_options
+from gateway_analytics.problems import UsageProblem
+from gateway_analytics.report import Column, Kind, Report
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from gateway_analytics.records import Records
+
+
+@click.command(
+    epilog="Example: gateway-analytics query 'SELECT endpoint, sum(cost_usd) FROM costs GROUP BY ALL'"
+    " --store /srv/store"
+)
+@click.argument("statement", metavar="SQL")
+@query_options
+def command(query: Query, statement: str) -> None:
+    """Ask in SQL (DuckDB's), over the views requests, access and costs; `schema` describes their columns.
+
+    One SELECT, which can read nothing but these and change nothing. The range and the filters hold for
+    requests and costs; access reaches a day beyond the range on both sides. costs has the columns of
+    requests, cost_usd, evidence and why a call is unpriced.
+    """
+    from gateway_analytics.calls import ask
+    from gateway_analytics.costing import load_book
+    from gateway_analytics.output import write
+
+    if query.by:
+        raise UsageProblem("a query has its own groups. Leave out --by and write GROUP BY.")
+    book = load_book(query.prices, query.as_of)
+
+    def answer(records: "Records") -> Report:
+        from gateway_analytics.views import create_views
+
+        create_views(records, book)
+        _lock(records.connection, query)
+        columns, rows = _select(records.connection, statement)
+        report = Report(
+            "query", records.range, columns, rows, {}, records.warnings, records.notes, total_row=False
+        )
+        report.arrange([query.sort] if query.sort else [], query.limit)
+        return report
+
+    write(ask(query, answer, access=True), query.form, query.output)
+
+
+def _lock(connection: "duckdb.DuckDBPyConnection", query: Query) -> None:
+    """Let the connection read the store, and nothing else, from here on."""
+    if query.store is not None:
+        connection.execute("SET allowed_directories = $paths", {"paths": [str(query.store)]})
+    # Lines of a file that is being written were copied aside.
+    files = connection.execute(
+        "SELECT unnest(getvariable('records_incoming') || getvariable('access_records_incoming'))"
+    ).fetchall()
+    connection.execute("SET allowed_paths = $paths", {"paths": [name for (name,) in files]})
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def _select(
+    connection: "duckdb.DuckDBPyConnection", statement: str
+) -> tuple[list[Column], list[dict[str, Any]]]:
+    import duckdb
+
+    try:
+        statements = connection.extract_statements(statement)
+        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+            raise UsageProblem("query takes one SELECT: nothing in a store is changed from here.")
+        cursor = connection.execute(statements[0])
+        names = [column[0] for column in cursor.description or ()]
+        values = cursor.fetchall()
+    except duckdb.Error as error:
+        text = str(error).strip()
+        raise UsageProblem(f"the query cannot be answered: {text}") from None
+    unique = [name if names.count(name) == 1 else f"{name}_{number}" for number, name in enumerate(names, 1)]
+    rows = [{name: _plain(value) for name, value in zip(unique, row, strict=True)} for row in values]
+    return [Column(name, _kind(rows, name)) for name in unique], rows
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case Decimal():
+            return value if value.is_finite() else str(value)
+        case float():
+            return value if value == value and abs(value) != float("inf") else str(value)
+        case datetime() | date() | time():
+            return value.isoformat()
+        case list() | tuple():
+            return [str(_plain(item)) for item in value]
+        case _:
+            return str(value)
+
+
+def _kind(rows: list[dict[str, Any]], name: str) -> Kind:
+    sample = next((row[name] for row in rows if row[name] is not None), None)
+    match sample:
+        case bool():
+            return "bool"
+        case int():
+            return "int"
+        case float():
+            return "number"
+        case Decimal():
+            return "usd"
+        case _:
+            return "text"
