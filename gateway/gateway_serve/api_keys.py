@@ -86,7 +86,7 @@ class ApiKeys:
         """Read a file of keys. Raises KeyFileError."""
         try:
             document = yaml.load(text, _Loader)  # noqa: S506 - a safe loader either way
-        except (yaml.YAMLError, ValueError) as error:
+        except Exception as error:  # beside its own, PyYAML raises whatever a wrong tag makes it stumble over
             mark = getattr(error, "problem_mark", None)
             where = f" in line {mark.line + 1}" if mark else ""
             raise KeyFileError(f"not YAML{where}: {getattr(error, 'problem', 'not readable')}") from None
@@ -164,22 +164,30 @@ def _key(entry: Any, number: int) -> ApiKey:
     )
 
 
+_FIRST = datetime.min.replace(tzinfo=UTC)
+_LAST = datetime.max.replace(tzinfo=UTC)
+
+
 def _moment(entry: Mapping[str, Any], name: str, label: str) -> datetime | None:
     """Return the moment in UTC; a day stands for its beginning, or its end where it is `valid_until`."""
-    value = entry.get(name)
+    value: Any = entry.get(name)
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value) if len(value) > 10 else date.fromisoformat(value)
         except ValueError:
             value = ""
-    match value:
-        case None:
-            return None
-        case datetime():
-            return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-        case date():
-            day = datetime.combine(value, time.min, UTC)
-            return day + timedelta(days=1) if name == "valid_until" else day
+    try:
+        match value:
+            case None:
+                return None
+            case datetime():
+                return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+            case date():
+                day = datetime.combine(value, time.min, UTC)
+                return day + timedelta(days=1) if name == "valid_until" else day
+    except OverflowError:
+        # The last day that there is, or a time next to it in another zone.
+        return _LAST if value.year > 1 else _FIRST
     raise KeyFileError(
         f"{label}: `{name}` is no date or time; write 2026-12-31 or 2026-12-31T18:00:00Z (UTC)"
     )

@@ -1,5 +1,6 @@
 """The file of keys: what it may say, what is refused with its remedy, and how it is followed."""
 
+import contextlib
 import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway_serve.api_keys import ApiKeys, KeyFileError
 from gateway_serve.cli import main
@@ -50,8 +53,9 @@ def at(text: str) -> datetime:
         ("valid_until: '2026-03-31T18:00:00Z'", ["2026-03-31T17:59:59"], ["2026-03-31T18:00:00"]),
         ("valid_until: '2026-03-31'", ["2026-03-31T23:59:59"], ["2026-04-01T00:00:00"]),
         ("valid_from: 2026-03-01 12:00:00", ["2026-03-01T12:00:00"], ["2026-03-01T11:59:59"]),
+        ("valid_until: 9999-12-31", ["2026-03-01T12:00:00", "9999-12-31T00:00:00"], []),
     ],
-    ids=["whole days", "an offset", "text with a time", "text with a day", "no zone is UTC"],
+    ids=["whole days", "an offset", "text with a time", "text with a day", "no zone is UTC", "for ever"],
 )
 def test_a_key_is_valid_within_its_time(fields: str, valid: list[str], not_valid: list[str]) -> None:
     text = f"keys:\n  - id: a\n    sha256: {HASH}\n    owner: a\n    {fields}\n"
@@ -95,6 +99,39 @@ def test_a_bad_entry_is_named_and_no_hash_is_quoted(entries: list[Any], remedy: 
 )
 def test_what_is_no_list_of_keys_is_refused(text: bytes) -> None:
     with pytest.raises(KeyFileError):
+        ApiKeys.parse(text)
+
+
+FIELDS = ["id", "sha256", "owner", "team", "valid_from", "valid_until", "endpoints", "tokens_per_minute", "x"]
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=9)
+    | st.dates()
+    | st.datetimes(timezones=st.none() | st.timezones())
+    | st.sampled_from(["a", HASH, "2026-01-01", "9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.dictionaries(st.sampled_from(FIELDS), ANYTHING, max_size=6) | ANYTHING, max_size=3), ANYTHING
+)
+def test_whatever_stands_in_the_file_is_read_or_refused(entries: list[Any], instances: Any) -> None:
+    text = yaml.safe_dump({"keys": entries, "instances": instances})
+    with contextlib.suppress(KeyFileError):
+        for key in ApiKeys.parse(text.encode()):
+            key.is_valid_at(datetime.now(UTC))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=200) | st.text(alphabet="[]{}:-? &*!|>'\"\n keys", max_size=100).map(str.encode))
+def test_no_bytes_make_it_raise_anything_else(text: bytes) -> None:
+    with contextlib.suppress(KeyFileError):
         ApiKeys.parse(text)
 
 
