@@ -12,7 +12,8 @@ from gateway_eval.target import Api
 class Health:
     """What a host says of itself. `healthy` is None where it does not offer that; times in milliseconds.
 
-    `facts` are the plain values beside `status` in its answer, as a host gives them.
+    `facts` are the plain values beside `status` in its answer, as a host gives them. `degraded` is what it
+    complains of although it serves, as a gateway does that cannot write its records.
     """
 
     healthy: bool | None
@@ -22,6 +23,7 @@ class Health:
     version: str | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     tls: dict[str, Any] | None = None
+    degraded: str | None = None
     failure: Failure | None = None
 
 
@@ -37,7 +39,8 @@ def ask_health(client: HttpClient, api: Api | None) -> Health:
             health = _ask(client, path)
         except CallError as error:
             return Health(False, path, error.failure.http_status, failure=error.failure)
-        if health is not None:
+        # A readiness page that needs a key may not exist at all; /health usually needs none.
+        if health is not None and (health.http_status not in (401, 403) or path == paths[-1]):
             return health
     return Health(None)
 
@@ -61,18 +64,36 @@ def _ask(client: HttpClient, path: str) -> Health | None:
         if answer.status in (404, 405) or 300 <= answer.status < 400:
             return None
         healthy = answer.status < 300
+        said = _words(body)
         failure = None
         if not healthy:
-            said = (
-                body
-                if isinstance(body, str)
-                else str(body.get("status", body) if isinstance(body, dict) else body)
-            )
             failure = Failure.of(
                 FailureClass.GATEWAY, f"{path} says HTTP {answer.status}: {said}", http_status=answer.status
             )
-        version = _version(body, answer.headers)
-        return Health(healthy, path, answer.status, took, version, _facts(body), answer.tls, failure)
+        return Health(
+            healthy,
+            path,
+            answer.status,
+            took,
+            _version(body, answer.headers),
+            _facts(body),
+            answer.tls,
+            said if healthy and said.lower().startswith(_NOT_WELL) else None,
+            failure,
+        )
+
+
+# What hosts call a state in which they serve, but not as they should.
+_NOT_WELL = ("degraded", "unhealthy", "warn", "fail", "error")
+
+
+def _words(body: Any) -> str:
+    """Return the status that a host tells, and the problems it names."""
+    if not isinstance(body, dict):
+        return str(body)
+    problems = body.get("problems")
+    named = "; ".join(map(str, problems)) if isinstance(problems, list) else ""
+    return ": ".join(part for part in (str(body.get("status", body)), named) if part)
 
 
 def _facts(body: Any) -> dict[str, Any]:

@@ -23,7 +23,8 @@ _NO_KEY = (FailureClass.AUTHENTICATION, FailureClass.PERMISSION)
 class HostStatus:
     """What is known of a host; None is unknown.
 
-    `key` says what became of the key that was given: accepted, refused, or not asked for.
+    `key` says what became of the key that was given: accepted, refused, or not asked for; missing where
+    none was given and one is needed.
     """
 
     host: Host
@@ -41,15 +42,22 @@ class HostStatus:
         return ExitCode.OK if self.failure is None else exit_code(self.failure)
 
     @property
+    def reached(self) -> bool:
+        """Whether it answers, and lets us in."""
+        return self.exit_code in (ExitCode.OK, ExitCode.CHECK_FAILED)
+
+    @property
     def ok(self) -> bool:
         """Whether nothing is wrong."""
         return self.failure is None
 
     @property
     def status(self) -> str:
-        """One word: ok, unreachable, refused, unhealthy (it says so itself) or unusable."""
+        """One word: ok, degraded, unhealthy (it says either itself), unreachable, refused or unusable."""
         if self.failure is None:
             return "ok"
+        if self.health is not None and self.health.degraded is not None and self.reached:
+            return "degraded"
         if (
             self.health is not None
             and self.failure is self.health.failure
@@ -126,12 +134,26 @@ def ask_status(
         if exit_code(error.failure) is ExitCode.UNREACHABLE:
             return HostStatus(host, failure=error.failure)
         health = ask_health(client, None)
-        return HostStatus(host, health=health, version=health.version, failure=error.failure)
+        key = None
+        if error.failure.failure_class in _NO_KEY:
+            key = "refused" if api_key else "missing"
+        return HostStatus(host, health=health, version=health.version, key=key, failure=error.failure)
     health = ask_health(client, target.api)
     version = health.version or ask_version(client, target.api)
     key, refusal = ask_key(client, target) if api_key and health.failure is None else (None, None)
-    failure = health.failure or refusal
+    failure = health.failure or refusal or _degradation(health)
     return HostStatus(host, target.api.value, target.endpoints, health, version, key, failure)
+
+
+def _degradation(health: Health) -> Failure | None:
+    if health.degraded is None:
+        return None
+    return Failure.of(
+        FailureClass.GATEWAY,
+        f"{health.path} says {health.degraded}",
+        advice="It serves, but see to what it complains of: its log says more.",
+        http_status=health.http_status,
+    )
 
 
 def ask_key(client: HttpClient, target: Target) -> tuple[str | None, Failure | None]:

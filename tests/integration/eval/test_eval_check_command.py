@@ -71,6 +71,18 @@ def test_host_that_says_it_is_not_well(host: HostileServer, tmp_path: Path) -> N
     assert "draining" in row["error"]["message"]
 
 
+def test_host_that_serves_but_complains(host: HostileServer, tmp_path: Path) -> None:
+    host.gets["/health"] = http(200, {"status": "DEGRADED", "problems": ["the spool is full", "and more"]})
+    ended = gateway_eval(tmp_path, "check", "--json", host.url)
+    assert ended.code == 1
+    (row,) = ended.json()["rows"]
+    assert (row["status"], row["reachable"], row["healthy"]) == ("degraded", True, True)
+    assert "DEGRADED: the spool is full; and more" in ended.err
+    health_alone = tmp_path / "cases.json"
+    health_alone.write_text('[{"name": "a", "health": true}]')
+    assert gateway_eval(tmp_path, "run", host.url, "--cases", str(health_alone)).code == 0
+
+
 def test_host_without_health_is_no_failure(host: HostileServer, tmp_path: Path) -> None:
     host.gets = {"/v1/models": http(200, {"data": [{"id": "gpt-4o"}]})}
     ended = gateway_eval(tmp_path, "check", host.url)
@@ -221,6 +233,23 @@ def test_key_is_tried_without_a_model(
     assert ended.code == code
     assert ended.json()["rows"][0]["key"] == word
     assert [call.body for call in host.calls] == [{}, {}], "a call without content reaches no model"
+
+
+@pytest.mark.parametrize(("options", "word"), [([], "missing"), (["--api-key-env", "KEY"], "refused")])
+def test_host_that_tells_only_its_health_without_a_key(
+    host: HostileServer, tmp_path: Path, options: list[str], word: str
+) -> None:
+    refusal = http(401, {"error": {"message": "no key"}})
+    host.gets |= dict.fromkeys(["/api/2.0/endpoints/", "/v1/models", "/health/readiness"], refusal)
+    ended = gateway_eval(tmp_path, "check", "--json", host.url, *options, KEY="sk-some-other-key")
+    assert ended.code == 4
+    (row,) = ended.json()["rows"]
+    assert (row["status"], row["key"], row["healthy"], row["health_path"]) == (
+        "refused",
+        word,
+        True,
+        "/health",
+    )
 
 
 def test_key_that_nobody_asks_for(host: HostileServer, tmp_path: Path) -> None:
