@@ -72,8 +72,10 @@ def cli() -> None:
 
     \b
     gateway-eval check http://10.3.49.202:5000
+    gateway-eval ask http://10.3.49.202:5000 "What is AI?"
     gateway-eval run http://10.3.49.202:5000
-    gateway-eval run http://10.3.49.202:5000 --cases cases.json --max-cost 0.50
+    gateway-eval run http://10.3.49.202:5000 --cases cases.yml --max-cost 0.50
+    gateway-eval compare before.json after.json
 
     \b
     Exit codes: 0 pass, 1 a check or the budget failed, 2 wrong usage or file,
