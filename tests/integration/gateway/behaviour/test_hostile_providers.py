@@ -22,6 +22,10 @@ def with_usage(usage: Any) -> bytes:
     return http(200, host.completion(usage=usage))
 
 
+def error_inside(code: Any) -> bytes:
+    return http(200, {"error": {"message": "No.", "type": "some_error", "code": code}})
+
+
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[HostileServer]:
     with host.hostile_server() as server:
@@ -51,6 +55,7 @@ def serves_on(gateway: Gateway, upstream: HostileServer) -> None:
         pytest.param(http(200, b"", "application/json"), 502, "provider", id="nothing"),
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 502, "provider", id="not even a type"),
         pytest.param(http(200, b'{"id": "x", "cho'), 502, "provider", id="half of a JSON text"),
+        pytest.param(http(200, b"[" * 200_000), 502, "provider", id="brackets without end"),
         pytest.param(http(200, b"null"), 502, "provider", id="null"),
         pytest.param(http(200, []), 502, "provider", id="a list"),
         pytest.param(http(200, b'{"id": "\xff\xfe"}'), 502, "provider", id="no UTF-8"),
@@ -62,6 +67,11 @@ def serves_on(gateway: Gateway, upstream: HostileServer) -> None:
         pytest.param(host.hang, 504, "timeout", id="silence"),
         pytest.param(host.drip_body, 504, "timeout", id="a body that never ends"),
         pytest.param(host.drip_headers, 504, "timeout", id="a header that never ends"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * 1_000_000, 502, "network", id="a header of 1 MB"
+        ),
+        pytest.param(error_inside(429), None, "rate_limit", id="200 with a 429 inside"),
+        pytest.param(error_inside("server_error"), None, "provider", id="200 with an error inside"),
         pytest.param(http(401, {"error": "no key"}), 401, "authentication", id="an error that is a text"),
         pytest.param(http(418, []), 418, "invalid_request", id="an error that is a list"),
         pytest.param(http(500, b"oops", "text/plain"), 500, "provider", id="an error in plain text"),
@@ -123,7 +133,13 @@ def test_bad_usage(
 @pytest.mark.parametrize(
     ("said", "status", "error_class"),
     [
+        pytest.param(http(200, PAGE, "text/html"), None, "provider", id="a page"),
         pytest.param(http(200, b"", EVENT_STREAM), 502, "provider", id="no event"),
+        pytest.param(http(200, b": ping\n\n: ping\n\n", EVENT_STREAM), 502, "provider", id="only comments"),
+        pytest.param(http(200, b"data: [DONE]\n\n", EVENT_STREAM), 502, "provider", id="only the end"),
+        pytest.param(
+            http(200, b"data: {oops\n\n", EVENT_STREAM), None, "provider", id="an event that is no JSON"
+        ),
         pytest.param(
             host.stream(b'data: {"error": {"message": "No.", "code": 429}}\n\n'),
             None,
@@ -138,6 +154,7 @@ def test_bad_usage(
             "provider",
             id="an error later",
         ),
+        pytest.param(host.drip_stream, 504, "timeout", id="comments without end"),
     ],
 )
 def test_a_bad_stream(
