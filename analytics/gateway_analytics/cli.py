@@ -19,6 +19,8 @@ _COMMANDS = (
     "waste",
     "whatif",
     "rerate",
+    "reconcile",
+    "export",
     "query",
     "tail",
     "doctor",

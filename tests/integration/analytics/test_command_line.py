@@ -21,6 +21,7 @@ from support.analytics_store import Store, ask, record, run
 # What the examples read.
 FILES = {
     "prices.yml": "schema_version: 1\nprices: []\n",
+    "bill.csv": "date,model,cost\n2026-11-02,model-1,0.05\n",
     "budgets.yml": 'schema_version: 1\nbudgets: [{limit_usd: "500.00"}]\n',
     **{f"catalog/{provider}.json": '{"schema_version": "1.0", "models": {}}' for provider in USUAL_PROVIDERS},
 }
