@@ -56,9 +56,11 @@ def main(
     from gateway_serve.application import Application, ConfigError
     from gateway_serve.server import run
 
-    application = Application(Path(os.path.normpath(config_path.expanduser().absolute())), settings)
     try:
+        application = Application(Path(os.path.normpath(config_path.expanduser().absolute())), settings)
         application.load()
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from None
     except ConfigError as error:
         raise click.BadParameter(str(error), param_hint="--config-path") from None
     except KeyFileError as error:

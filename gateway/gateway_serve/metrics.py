@@ -1,6 +1,8 @@
 """What this gateway did, added up over its workers; docs/metrics.md lists the metrics."""
 
 import atexit
+import contextlib
+import fcntl
 import os
 import shutil
 import tempfile
@@ -19,10 +21,12 @@ from prometheus_client import (
 )
 
 from gateway_serve.call import Attempt
+from gateway_serve.settings import SettingsError
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _MASTER = -1
+_PREFIX = "llm-gateway-metrics-"
 # Seconds. Calls of a language model take from tens of milliseconds to minutes.
 _DURATIONS = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300)
 
@@ -38,8 +42,8 @@ class Metrics:
     """
 
     def __init__(self) -> None:
-        # Not on disk: the root file system may be read-only, and a slow disk must not slow a call.
-        self._directory = Path(tempfile.mkdtemp(prefix="llm-gateway-metrics-", dir=memory_directory()))
+        """Raises SettingsError where there is no directory to count in."""
+        self._directory, self._lock = _own_directory()
         atexit.register(_remove, self._directory, os.getpid())
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(self._directory)
         self._worker = _MASTER
@@ -162,6 +166,35 @@ class _Children:
 def memory_directory() -> str | None:
     """Return a directory in memory where files may be made; None where only the usual places are left."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - files are made safely there
+
+
+def _own_directory() -> tuple[Path, int]:
+    """Make a directory, and hold a lock in it for as long as this process or one forked from it lives."""
+    # Not on disk: the root file system may be read-only, and a slow disk must not slow a call.
+    memory = memory_directory()
+    try:
+        directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=memory))
+    except OSError as error:
+        raise SettingsError(
+            f"there is no directory for metrics: {error.strerror}; mount a tmpfs on /dev/shm or /tmp"
+        ) from None
+    for left in directory.parent.glob(f"{_PREFIX}*"):
+        if left != directory and os.access(left, os.W_OK):
+            _sweep(left)
+    descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return directory, descriptor
+
+
+def _sweep(directory: Path) -> None:
+    """Remove what a gateway left that was killed."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(directory, ignore_errors=True)
+        finally:
+            os.close(descriptor)
 
 
 def _remove(directory: Path, owner: int) -> None:
