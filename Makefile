@@ -50,6 +50,12 @@ bench-streams: venv  ## a thousand streams at a time: is any chunk held back?
 bench-disconnects: venv  ## 100,000 calls whose callers leave at random
 	CALLS=$(or $(CALLS),100000) pytest tests/integration/gateway/behaviour/test_leaving_callers.py
 
+bench-compact: venv  ## how fast, how small, in how much memory 10 million records are compacted
+	python -m bench.compact $(BENCH)
+
+kill-compaction: venv  ## kill compactions at every step, hundreds of times
+	PYTHONPATH=tests python -m support.killed_compaction $(KILLS)
+
 lint: venv  ## every static check
 	ruff format --check . && ruff check .
 	mypy
