@@ -41,6 +41,7 @@ class Connection(asyncio.Protocol):
         self._reader: AnswerReader | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timeout = 0.0
+        self._calls = 0
         self._headers: dict[str, str] = {}
         self._head_bytes = 0
         self._complete = False
@@ -49,6 +50,7 @@ class Connection(asyncio.Protocol):
         """Send a call. `timeout` bounds it to its last byte, in seconds from now."""
         assert self._transport is not None  # noqa: S101 (for the type checker)
         self._sample, self._reader = sample, None
+        self._calls += 1
         self._headers, self._head_bytes, self._complete = {}, 0, False
         self._timeout = timeout
         self._timer = self._loop.call_later(timeout, self._expire)
@@ -99,12 +101,13 @@ class Connection(asyncio.Protocol):
         if self._reader is not None and exc is None and self._ends_with_the_connection():
             self._finish()
             return
-        when = "before it answered" if self._reader is None else "in the middle of its answer"
-        message = f"the host closed the connection {when}"
-        if self._reader is None:
-            self._end(_closed(message))
-        else:
+        if self._reader is not None:
+            message = "the host closed the connection in the middle of its answer"
             self._end(self._reader.failure or self._reader.cut(message))
+        elif self._calls > 1:
+            self._end(_closed_idle())
+        else:
+            self._end(_closed("the host closed the connection before it answered"))
 
     # What the parser calls.
 
@@ -184,6 +187,15 @@ def connect_failure(error: BaseException, timeout: float) -> Failure:
         case OSError():
             return Failure.of(FailureClass.NETWORK, error.strerror or type(error).__name__)
     return Failure.of(FailureClass.NETWORK, type(error).__name__)
+
+
+def _closed_idle() -> Failure:
+    return Failure.of(
+        FailureClass.NETWORK,
+        "the host closed a connection that it had kept open, as the next call was sent on it",
+        advice="It kept it for too short a time or was reloaded: other callers see this too; raise its "
+        "keep-alive timeout.",
+    )
 
 
 def _closed(message: str) -> Failure:

@@ -211,6 +211,16 @@ def test_answers_that_nobody_asked_for_are_not_taken_for_the_next_one(
     assert len(host.calls) == 5
 
 
+def test_a_connection_that_is_closed_between_calls_is_told_from_a_host_that_dies(
+    host: HostileServer, tmp_path: Path
+) -> None:
+    body = http(200, completion())
+    host.will(body, raw(b""), body)
+    ended = gateway_eval(tmp_path, "load", host.url, "--concurrency", "1", "--requests", "3", "--json", "-q")
+    [message] = ended.json()["totals"]["errors"]["network"]["messages"]
+    assert "a connection that it had kept open" in message
+
+
 def test_a_key_that_a_host_repeats_is_nowhere(host: HostileServer, tmp_path: Path) -> None:
     key = "sk-canary-0123456789"
     host.will(http(401, error(message=f"Bad credentials: {key}", code=key)))
