@@ -105,9 +105,8 @@ class Inventory:
             self.warnings.append(f"{host}: its {what} on {bound} alone, so only its own host reaches it")
             return
         address = outside if bound in _EVERYWHERE else bound
-        scheme = "https" if role == LOAD_BALANCER and value("load_balancer_tls", False) else "http"
         for name, port in zip(names, ports, strict=True):
-            yield Address(f"{scheme}://{_bracketed(str(address))}:{port}", name, role)
+            yield Address(f"http://{_bracketed(str(address))}:{port}", name, role)
 
     def _members(self, group: str, seen: frozenset[str] = frozenset()) -> list[str]:
         """Return the hosts of a group and of its children, in the order of the files."""
