@@ -56,7 +56,7 @@ class Schedule:
         return self._given_up.wait(seconds)
 
     def run(self, jobs: Sequence[Job], result: RunResult) -> None:
-        """Run all jobs. An interruption ends it; what was done stays in the result."""
+        """Run all jobs. An interruption ends it, and so does a bug, which is raised; what was done stays."""
         result.planned = len(jobs)
         started: dict[int, CaseResult] = {}
         ended: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -78,11 +78,12 @@ class Schedule:
         except KeyboardInterrupt:
             result.stopped = "interrupted"
             self._give_up(jobs, workers)
-        for position in sorted(started):
-            case = started[position]
-            if result.stopped == "interrupted" and case.error is None and not case.duration_ms:
-                case.error = Failure.of(FailureClass.INTERRUPTED, "interrupted")
-            result.cases.append(case)
+        finally:
+            for position in sorted(started):
+                case = started[position]
+                if result.stopped == "interrupted" and case.error is None and not case.duration_ms:
+                    case.error = Failure.of(FailureClass.INTERRUPTED, "interrupted")
+                result.cases.append(case)
 
     def _next(self, ended: "queue.SimpleQueue[int]", workers: list[threading.Thread]) -> int | None:
         """Return the next job that has ended; None once nothing runs any more."""
@@ -113,6 +114,7 @@ class Schedule:
                     case.error = job.host.failure
             except Exception as bug:  # raised again where it is seen
                 self._bug = bug
+                case.error = Failure.of(FailureClass.INTERRUPTED, "a bug in this program")
             if self._bug is not None or self._reason_to_stop(case):
                 self._no_more.set()
             ended.put(position)

@@ -191,6 +191,7 @@ def run(
     )
     settings = Settings(pricing, budget, output.narrate, schedule.pause, provider, stream, retries)
     files = _prepare(result_paths)
+    bug: Exception | None = None
     try:
         try:
             targets = _discover(clients, records, Api(api) if api else None, output)
@@ -203,7 +204,10 @@ def run(
                 for record, client, target in zip(records, clients, targets, strict=True)
             ]
             jobs = plan(selection.cases, repeat, list(zip(records, runners, strict=True)))
-            schedule.run(jobs, result)
+            try:
+                schedule.run(jobs, result)
+            except Exception as error:  # what was paid for is kept all the same
+                bug = error
         except KeyboardInterrupt:
             result.planned, result.stopped = len(selection.cases) * repeat * len(records), "interrupted"
         result.finished_at = datetime.now(UTC)
@@ -215,6 +219,8 @@ def run(
     finally:
         for file in files:
             file.discard()
+    if bug is not None:
+        raise bug
     _show(result, output, output_format, found.warnings)
     if budget.exceeded:
         output.complain(f"more than --max-cost was spent: ${budget.spent}")

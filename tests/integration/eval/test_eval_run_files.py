@@ -8,10 +8,12 @@ import subprocess
 import threading
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from support.evaluation import (
+    CANARY,
     GOOD,
     PROGRAM,
     gateway_eval,
@@ -162,3 +164,21 @@ def test_interruption_ends_all_calls_under_way(host: HostileServer, tmp_path: Pa
     assert [case["error"]["class"] for case in document["cases"]] == ["interrupted"] * 2
     assert document["summary"]["not_run"] == 3
     assert "<skipped" in (tmp_path / "r.xml").read_text()
+
+
+def test_bug_in_this_program_keeps_what_was_paid_for(
+    host: HostileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_arguments: Any) -> None:
+        raise RuntimeError(f"with a key in it: {CANARY}")
+
+    monkeypatch.setattr("gateway_eval.runner.judge", broken)
+    cases = write_cases(tmp_path, {"name": "a"}, {"name": "b"})
+    ended = gateway_eval(tmp_path, "run", host.url, "--cases", cases, "--api-key-env", "KEY", KEY=CANARY)
+    assert ended.code == 70
+    assert "a bug in this program: RuntimeError" in ended.err
+    assert CANARY not in ended.out + ended.err
+    document = results(tmp_path)
+    assert (len(document["cases"]), document["summary"]["requests"], len(host.calls)) == (1, 1, 1)
+    assert document["cases"][0]["status"] == "errored"
+    assert document["cases"][0]["turns"][0]["output"] == "Ada"
