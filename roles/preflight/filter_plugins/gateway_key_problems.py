@@ -35,6 +35,11 @@ def _problems(variables: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
         yield "is no list of keys", MAKE_ONE
         return
+    if variables.get("gateway_smoke_endpoint") and not variables.get("gateway_smoke_key"):
+        yield (
+            "are needed to call, but the question to gateway_smoke_endpoint has none",
+            "Set gateway_smoke_key, or leave gateway_smoke_endpoint empty",
+        )
     endpoints = {
         entry.get("name")
         for name in ("gateway_endpoints", "gateway_routes")

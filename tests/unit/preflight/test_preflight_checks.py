@@ -264,6 +264,14 @@ def test_every_variable_that_a_check_looks_at_is_evaluated() -> None:
 KEY = {"id": "a", "sha256": "0123456789abcdef" * 4, "owner": "a@example.com"}
 
 
+def test_a_question_to_the_gateways_needs_a_key_where_callers_do() -> None:
+    asked = {"gateway_api_keys": [KEY], "gateway_smoke_endpoint": "chat"}
+    (told,) = lines(**asked)
+    assert told.endswith("Set gateway_smoke_key, or leave gateway_smoke_endpoint empty.")
+    assert lines(**asked, gateway_smoke_key="sk-planted-canary") == []
+    assert lines(gateway_smoke_endpoint="chat") == []
+
+
 def test_good_keys_are_let_through() -> None:
     more = {"endpoints": ["chat"], "valid_until": "2027-03-31", "tokens_per_minute": 1000}
     assert lines(gateway_api_keys=[KEY, KEY | {"id": "b", "sha256": "f" * 64} | more]) == []
