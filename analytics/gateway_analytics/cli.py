@@ -21,6 +21,7 @@ _COMMANDS = (
     "rerate",
     "reconcile",
     "export",
+    "report",
     "query",
     "tail",
     "doctor",

@@ -26,9 +26,18 @@ def write(report: Report, form: str, output: Path | None) -> None:
     """Write the report to a file or standard output, and what to know about it to standard error."""
     for line in (*report.notes, *(f"warning: {warning}" for warning in report.warnings)):
         click.echo(visible(line), err=True)
+    _write(lambda file: FORMATS[form](report, file), output)
+
+
+def write_text(text: str, output: Path | None) -> None:
+    """Write a text that is whole in itself, as `write` does."""
+    _write(lambda file: file.write(text), output)
+
+
+def _write(writer: Callable[[IO[str]], object], output: Path | None) -> None:
     if output is None or str(output) == "-":
         try:
-            FORMATS[form](report, sys.stdout)
+            writer(sys.stdout)
             sys.stdout.flush()
         except BrokenPipeError:
             # Who read it has seen enough; Python must not find the pipe broken once more at exit.
@@ -39,7 +48,7 @@ def write(report: Report, form: str, output: Path | None) -> None:
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", newline="", dir=output.parent, prefix=f".{output.name}.", delete=False
         ) as file:
-            FORMATS[form](report, file)
+            writer(file)
         Path(file.name).chmod(0o666 & ~_umask())
         Path(file.name).replace(output)
     except OSError as error:

@@ -57,7 +57,7 @@ def read_export(path: Path) -> dict[tuple[str, str], Used]:
     try:
         lines = (
             _json_lines(json.loads(text, parse_float=Decimal))
-            if text.lstrip()[:1] in "[{"
+            if text.lstrip().startswith(("[", "{"))
             else _csv_lines(text)
         )
         for number, line in enumerate(lines, start=1):
@@ -100,11 +100,8 @@ def _used(line: Mapping[str, Any], where: str) -> tuple[tuple[str, str], Used]:
             raise UsageProblem(f"{where} is in {amount.get('currency')}. Export it in USD.")
         amount = amount.get("value")
     model = str(_first(line, _MODELS) or "")
-    inputs = [
-        _count(line.get(name), where)
-        for name in (*_INPUTS, *_MORE_INPUTS)
-        if line.get(name) not in (None, "")
-    ]
+    counts = (_count(line.get(name) or None, where) for name in (*_INPUTS, *_MORE_INPUTS))
+    inputs = [count for count in counts if count is not None]
     return (_day(day, where), _bare(model)), Used(
         _count(_first(line, _REQUESTS), where),
         sum(inputs) if inputs else None,

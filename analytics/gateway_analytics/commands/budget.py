@@ -53,16 +53,27 @@ def command(query: Query, path: Path, on: datetime | None, check: bool) -> None:
 
     projected_usd is what the whole period will cost if the rest goes on like the part that has passed.
     """
-    from gateway_analytics.budgets import bounds, read_budgets
     from gateway_analytics.output import write
 
     if query.since or query.until or query.last or query.by:
         raise UsageProblem(
             "budgets have their own periods and groups. Leave out --since, --until, --last and --by."
         )
+    report = standings(query, path, on)
+    report.arrange([query.sort] if query.sort else [], query.limit)
+    write(report, query.form, query.output)
+    if check and report.totals["over"]:
+        sys.exit(ExitCode.CHECK_FAILED)
+
+
+def standings(query: Query, path: Path, on: datetime | None) -> Report:
+    """Every budget of a file in the period that holds a day, today unless given. Raises UsageProblem."""
+    from gateway_analytics.budgets import bounds, read_budgets
+
     budgets = read_budgets(path)
-    owned = {"owner", "team"} & {name for budget in budgets for name in budget.scope}
-    if owned and query.owners is None:
+    if not budgets:
+        raise UsageProblem(f"--budgets: {path} has no budgets. Add one.")
+    if query.owners is None and {"owner", "team"} & {name for b in budgets for name in b.scope}:
         raise UsageProblem(
             "a budget for an owner or a team needs --owners FILE, which says who owns which key."
         )
@@ -75,18 +86,15 @@ def command(query: Query, path: Path, on: datetime | None, check: bool) -> None:
     rows = [row for report in reports.values() for row in report.rows]
     order = {(budget.name, budget.period): number for number, budget in enumerate(budgets)}
     rows.sort(key=lambda row: order[row["budget"], row["period"]])
-    warnings = list(dict.fromkeys(w for report in reports.values() for w in report.warnings))
-    over = [row["budget"] for row in rows if row["status"] == "over"]
-    longest = max(reports.values(), key=lambda report: report.range.until or "", default=None)
-    if longest is None:
-        raise UsageProblem(f"--budgets: {path} has no budgets. Add one.")
-    report = Report(
-        "budget", longest.range, _COLUMNS, rows, {"over": len(over)}, warnings, [], total_row=False
+    return Report(
+        "budget",
+        max((report.range for report in reports.values()), key=lambda span: span.until or ""),
+        _COLUMNS,
+        rows,
+        {"over": sum(row["status"] == "over" for row in rows)},
+        list(dict.fromkeys(warning for report in reports.values() for warning in report.warnings)),
+        total_row=False,
     )
-    report.arrange([query.sort] if query.sort else [], query.limit)
-    write(report, query.form, query.output)
-    if check and over:
-        sys.exit(ExitCode.CHECK_FAILED)
 
 
 def _today(tz: str, now: datetime) -> Any:
@@ -127,4 +135,4 @@ def _of_period(query: Query, budgets: "list[Budget]", period: tuple[Any, Any], n
         ]
         return Report("budget", records.range, _COLUMNS, rows, {}, records.warnings + priced.warnings)
 
-    return ask(replace(query, since=period[0].isoformat(), until=period[1].isoformat()), answer)
+    return ask(replace(query, since=period[0].isoformat(), until=period[1].isoformat(), last=None), answer)

@@ -56,12 +56,13 @@ def command(query: Query, file: Path, everything: bool) -> None:
         days = {day for day, _ in theirs}
         ours = {(d, m or ""): cost for (d, m), cost in priced.groups.items() if d in days}
         rows = [_row(key, theirs.get(key), ours.get(key)) for key in sorted(theirs.keys() | ours.keys())]
+        zero: dict[str, Any] = {"int": 0, "usd": Decimal(0)}
         total = {
-            name: sum((row[name] for row in rows if row[name] is not None), start)
-            for name, start in (
-                *((column.name, 0) for column in _COLUMNS if column.kind == "int"),
-                *((column.name, Decimal(0)) for column in _COLUMNS if column.kind == "usd"),
+            column.name: sum(
+                (row[column.name] for row in rows if row[column.name] is not None), zero[column.kind]
             )
+            for column in _COLUMNS
+            if column.kind in zero
         }
         agreeing = [row for row in rows if row["likely_cause"] is None]
         if not everything:
@@ -84,8 +85,8 @@ def command(query: Query, file: Path, everything: bool) -> None:
 
 
 def _row(key: tuple[str, str], theirs: "Used | None", ours: "Cost | None") -> dict[str, Any]:
-    provider_tokens = _sum(theirs and theirs.input_tokens, theirs and theirs.output_tokens)
-    tokens = _sum(ours and ours.input_tokens, ours and ours.output_tokens)
+    provider_tokens = _sum(theirs)
+    tokens = _sum(ours)
     provider_cost = theirs.cost_usd if theirs else None
     cost = ours.cost_usd if ours else Decimal(0)
     return {
@@ -102,8 +103,8 @@ def _row(key: tuple[str, str], theirs: "Used | None", ours: "Cost | None") -> di
     }
 
 
-def _sum(*counts: int | None) -> int | None:
-    known = [count for count in counts if count is not None]
+def _sum(used: "Used | Cost | None") -> int | None:
+    known = [] if used is None else [n for n in (used.input_tokens, used.output_tokens) if n is not None]
     return sum(known) if known else None
 
 
