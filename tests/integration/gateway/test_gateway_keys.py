@@ -269,7 +269,7 @@ def test_keys_go_neither_upstream_nor_into_what_is_written(tmp_path: Path) -> No
         assert hashlib.sha256(SECRET.encode()).hexdigest() not in text
 
 
-@pytest.mark.parametrize("content", [None, "keys: [", "keys:\n- id: a\n"])
+@pytest.mark.parametrize("content", [None, "keys:\n- id: a\n"])
 def test_it_does_not_start_with_keys_that_cannot_be_used(
     config: dict[str, Any], tmp_path: Path, content: str | None
 ) -> None:
