@@ -7,7 +7,7 @@ nothing is lost, nothing comes twice. Files leave incoming only when the manifes
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -60,6 +60,7 @@ class Prepared:
     batch: Batch
     parts: list[NewPart] = field(default_factory=list)
     problems: list[tuple[str, Problem]] = field(default_factory=list)
+    lines: int = 0  # that are records
     repeated: int = 0
 
 
@@ -111,6 +112,8 @@ def _prepare(store: Path, kind: RecordKind, number: int, batch: Batch) -> Prepar
             _load(connection, store, kind, group, prepared)
         key = ", ".join(kind.key)
         ((rows,),) = connection.execute("SELECT count(*) FROM batch").fetchall()
+        if rows != prepared.lines:
+            raise AssertionError(f"{prepared.lines} records became {rows} rows; nothing was changed")
         ((unique,),) = connection.execute(sql("count_keys", key=key)).fetchall()
         if unique < rows:
             connection.execute(sql("delete_repeated", key=key))
@@ -129,16 +132,22 @@ def _load(
     connection: "duckdb.DuckDBPyConnection", store: Path, kind: RecordKind, group: Group, prepared: Prepared
 ) -> None:
     """Add a group's records to the table `batch`, and what is no record to the problems."""
-    contents = [_read(store / "incoming" / one.name, one.start, one.end) for one in group]
-    data = b"".join(contents)
-    if not look_doubtful(data) and _insert(connection, kind, data, certain=True) == data.count(b"\n"):
-        return
-    connection.execute(sql("delete_loaded"))
+    with _memory() as descriptor:
+        content = _copy(store, group, descriptor)
+        if not look_doubtful(content):
+            lines_there = content.count(b"\n")
+            if _insert(connection, kind, descriptor, kind.all_certain) == lines_there:
+                prepared.lines += lines_there
+                return
+            connection.execute(sql("delete_loaded"))
     lines: list[bytes] = []
-    for one, content in zip(group, contents, strict=True):
-        records, problems = examine(content, kind, one.start)
+    place = 0
+    for one in group:
+        end = place + one.end - one.start
+        records, problems = examine(content[place:end], kind, one.start)
         lines += records
         prepared.problems += [(one.name, problem) for problem in problems]
+        place = end + (content[end - 1 : end] != b"\n")
     _insert_records(connection, kind, lines, group[0].name, prepared)
 
 
@@ -150,8 +159,14 @@ def _insert_records(
     prepared: Prepared,
 ) -> None:
     """Add lines that are records, one by one where DuckDB does not read them all."""
-    if not lines or _insert(connection, kind, b"\n".join((*lines, b"")), certain=False) == len(lines):
+    if not lines:
         return
+    with _memory() as descriptor:
+        with os.fdopen(descriptor, "wb", closefd=False) as file:
+            file.writelines(line + b"\n" for line in lines)
+        if _insert(connection, kind, descriptor, kind.complete) == len(lines):
+            prepared.lines += len(lines)
+            return
     connection.execute(sql("delete_loaded"))
     if len(lines) == 1:
         reason = problem_of(lines[0], kind)
@@ -162,33 +177,40 @@ def _insert_records(
     _insert_records(connection, kind, lines[half:], name, prepared)
 
 
-def _read(path: Path, start: int, end: int) -> bytes:
-    with path.open("rb") as file:
-        file.seek(start)
-        data = file.read(end - start)
-    if len(data) < end - start:
-        raise OSError(f"{path} became shorter while it was read")
-    return data if data.endswith(b"\n") else data + b"\n"
-
-
-def _insert(connection: "duckdb.DuckDBPyConnection", kind: RecordKind, data: bytes, *, certain: bool) -> int:
-    """Add lines to the table `batch`; return how many of them could be read.
-
-    The lines lie in memory, so that DuckDB sees exactly those.
-    """
+@contextmanager
+def _memory() -> Iterator[int]:
+    """A file in memory, so that DuckDB sees exactly the lines that it holds."""
     descriptor = os.memfd_create("lines")
     try:
-        with memoryview(data) as rest:
-            written = 0
-            while written < len(data):
-                written += os.write(descriptor, rest[written:])
-        source = kind.careful_lines(f"'/proc/self/fd/{descriptor}'", ", maximum_object_size = 1048576")
-        connection.execute(sql("load_lines", stored=kind.stored, certain=kind.certain, source=source))
+        yield descriptor
     finally:
         os.close(descriptor)
-    valid = "certain" if certain else " AND ".join(f"{name} IS NOT NULL" for name in kind.required)
-    ((read,),) = connection.execute(sql("count_loaded", valid=valid)).fetchall()
-    return int(read)
+
+
+def _copy(store: Path, group: Group, descriptor: int) -> bytes:
+    """Copy a group's lines into a file, and return them. Raises OSError."""
+    for one in group:
+        with (store / "incoming" / one.name).open("rb") as file:
+            place = one.start
+            while place < one.end:
+                sent = os.sendfile(descriptor, file.fileno(), place, one.end - place)
+                if not sent:
+                    raise OSError(f"{one.name} became shorter while it was read")
+                place += sent
+            file.seek(one.end - 1)
+            if file.read(1) != b"\n":
+                os.write(descriptor, b"\n")
+    return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+
+
+def _insert(
+    connection: "duckdb.DuckDBPyConnection", kind: RecordKind, descriptor: int, condition: str
+) -> int:
+    """Add a file's lines to the table `batch`; return how many, or 0 where the condition does not hold."""
+    source = kind.careful_lines(f"'/proc/self/fd/{descriptor}'", ", maximum_object_size = 1048576")
+    connection.execute(sql("load_lines", stored=kind.stored, source=source))
+    ((rows, right),) = connection.execute(sql("count_loaded", condition=condition)).fetchall()
+    return int(rows) if right else 0
 
 
 def _commit(
@@ -255,6 +277,6 @@ def sync_file(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def quoted(path: Path | Iterable[Path]) -> str:
+def quoted(path: Path) -> str:
     """A path as SQL text."""
     return "'" + str(path).replace("'", "''") + "'"

@@ -72,13 +72,27 @@ class RecordKind:
 
     @cached_property
     def certain(self) -> str:
-        """A condition on the rows of `careful_lines`: a valid record beyond doubt."""
-        return " AND ".join(
-            (
-                f"coalesce(schema_version::VARCHAR = '{self.schema_version}', false)",
-                *map(_certain, self.fields),
-            )
+        """A condition on a row of `careful_lines`: a valid record beyond doubt."""
+        version = f"coalesce(schema_version::VARCHAR = '{self.schema_version}', false)"
+        return " AND ".join((version, *map(_certain, self.fields)))
+
+    @cached_property
+    def complete(self) -> str:
+        """A condition on stored rows as a whole: all of them could be read."""
+        present = [f"count({name}) = count(*)" for name in self.required]
+        return " AND ".join((*present, *(_none_wrong(known) for known in self.fields)))
+
+    @cached_property
+    def all_certain(self) -> str:
+        """A condition on stored rows as a whole: all of them are valid records beyond doubt."""
+        doubts = " OR ".join(
+            _no_text(known) for known in self.fields if known.type.endswith("text") and not _is_quoted(known)
         )
+        quoted = [f"coalesce(min({known.name}) > chr(1), true)" for known in self.fields if _is_quoted(known)]
+        version = (
+            f"min(schema_version) = {self.schema_version} AND max(schema_version) = {self.schema_version}"
+        )
+        return " AND ".join((self.complete, version, *quoted, f"NOT coalesce(bool_or({doubts}), false)"))
 
 
 REQUESTS = RecordKind(
@@ -94,38 +108,40 @@ def _read_json(files: str, columns: dict[str, str], more: str) -> str:
     return f"read_json({files}, columns = {{{listed}}}, {options})"
 
 
+def _is_quoted(known: Field) -> bool:
+    return known.name in _NUMERIC_TEXTS
+
+
 def _careful_type(known: Field) -> str:
-    if known.type in ("int", "number", "bool") or known.name in _NUMERIC_TEXTS:
-        return "JSON"
-    return "VARCHAR"
+    return "JSON" if known.type in ("int", "number", "bool") or _is_quoted(known) else "VARCHAR"
 
 
 def _stored(known: Field) -> str:
-    """The value of a field as it is stored; null where it is of another type."""
+    """The value of a field as it is stored; where it is of another type -1, chr(1), or null (bool, time)."""
     name, text = known.name, f"{known.name}::VARCHAR"
+    wrong = f"CASE WHEN {name} IS NOT NULL THEN -1 END"
     if name == "received_at":
         form = f"{name} LIKE '____-__-__T__:__:__._%Z' OR {name} LIKE '____-__-__T__:__:__Z'"
         return f"CASE WHEN {form} THEN TRY_CAST({name} AS TIMESTAMPTZ) END"
     match known.type:
         case "int":
             # 1.0 and 1e3 are numbers; the reader writes both with a point.
-            return f"CASE WHEN NOT contains({text}, '.') THEN TRY_CAST({text} AS BIGINT) END"
+            number = f"coalesce(TRY_CAST({text} AS BIGINT), {wrong})"
+            return f"CASE WHEN contains({text}, '.') THEN -1 ELSE {number} END"
         case "number":
-            return f"TRY_CAST({text} AS {_STORED['number']})"
+            return f"coalesce(TRY_CAST({text} AS {_STORED['number']}), {wrong})"
         case "bool":
             return f"CASE {text} WHEN 'true' THEN true WHEN 'false' THEN false END"
-    if name in _NUMERIC_TEXTS:
+    if _is_quoted(known):
         return (
             f"CASE WHEN starts_with({text}, '\"') THEN CASE WHEN contains({text}, '\\') THEN {name}->>'$'"
-            f" ELSE array_slice({text}, 2, -2) END END"
+            f" ELSE array_slice({text}, 2, -2) END WHEN {name} IS NOT NULL THEN chr(1) END"
         )
     return name
 
 
 def _certain(known: Field) -> str:
     name, value = known.name, _stored(known)
-    if name == "received_at":
-        return f"coalesce({value} >= '{FIRST_MOMENT}' AND {value} < '{LAST_MOMENT}', false)"
     absent = f"{name} IS NULL" if known.nullable else "false"
     match known.type:
         case "int":
@@ -134,15 +150,33 @@ def _certain(known: Field) -> str:
             return f"coalesce({value} >= 0 AND {value} < {MAX_NUMBER}, {absent})"
         case "bool":
             return f"({value} IS NOT NULL OR {absent})"
-    if name in _NUMERIC_TEXTS:
+    if name == "received_at":
+        return f"coalesce({value} >= '{FIRST_MOMENT}' AND {value} < '{LAST_MOMENT}', false)"
+    if _is_quoted(known):
         return f"coalesce(starts_with({name}::VARCHAR, '\"'), {absent})"
     return f"coalesce(NOT ({_no_text(known)}), {absent})"
+
+
+def _none_wrong(known: Field) -> str:
+    """The same as `_certain` for a whole column of stored values; of texts it says nothing."""
+    name = known.name
+    match known.type:
+        case "int":
+            return f"coalesce(min({name}) >= 0, true)"
+        case "number":
+            return f"coalesce(min({name}) >= 0 AND max({name}) < {MAX_NUMBER}, true)"
+    if name == "received_at":
+        return f"coalesce(min({name}) >= '{FIRST_MOMENT}' AND max({name}) < '{LAST_MOMENT}', true)"
+    return "true"
 
 
 def _no_text(known: Field) -> str:
     """Whether the text of a value may be that of another JSON value."""
     name = known.name
-    other = f"ord({name}) IN (91, 123) OR {name} IN ({_LITERALS})"
-    if known.type == "number or text":
-        return f"{other} OR ({name} < '0' AND regexp_full_match({name}, '{_NUMBER}'))"
-    return f"{other} OR ({name} < 'A' AND regexp_full_match({name}, '{_NUMBER}'))"
+    if name == "received_at":
+        return "false"  # no other value is a moment
+    first = "0" if known.type == "number or text" else "A"
+    return (
+        f"ord({name}) IN (91, 123) OR {name} IN ({_LITERALS})"
+        f" OR ({name} < '{first}' AND regexp_full_match({name}, '{_NUMBER}'))"
+    )

@@ -106,14 +106,16 @@ def compact_until(store: Store, *, step: int = 0, seconds: float = 0.0) -> int:
     child = os.fork()
     if child == 0:
         os.close(reader)
-        # Several batches, and merging, also with few records.
-        batches.GROUP_BYTES, batches.BATCH_BYTES = 120_000, 180_000
-        housekeeping.SMALL_PARTS = 2
-        steps = _watch(step)
-        compact(store.path, 0, {})
-        sys.settrace(None)
-        os.write(writer, str(len(steps)).encode())
-        os._exit(0)
+        try:
+            # Several batches, and merging, also with few records.
+            batches.GROUP_BYTES, batches.BATCH_BYTES = 120_000, 180_000
+            housekeeping.SMALL_PARTS = 2
+            steps = _watch(step)
+            compact(store.path, 0, {})
+            sys.settrace(None)
+            os.write(writer, str(len(steps)).encode())
+        finally:
+            os._exit(0)
     os.close(writer)
     if seconds:
         time.sleep(seconds)

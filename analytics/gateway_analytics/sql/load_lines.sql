@@ -2,5 +2,5 @@
 SET VARIABLE loading = getvariable('loading') + 1;
 
 INSERT INTO batch
-SELECT {stored}, {certain}, getvariable('loading')
+SELECT {stored}, getvariable('loading')
 FROM {source};

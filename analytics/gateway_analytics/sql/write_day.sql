@@ -1,5 +1,5 @@
 COPY (
-    SELECT * EXCLUDE (certain, loading)
+    SELECT * EXCLUDE (loading)
     FROM batch
     WHERE received_at >= TIMESTAMPTZ '{day}T00:00:00Z'
         AND received_at < TIMESTAMPTZ '{day}T00:00:00Z' + INTERVAL 1 DAY

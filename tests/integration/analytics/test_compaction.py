@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from gateway_analytics import batches
 from gateway_contracts.request_record import encode
 from support.analytics_store import Store, ask, record, run
 
@@ -237,6 +238,20 @@ def test_access_records_are_unique_by_host_and_request(store: Store) -> None:
     assert (row["kind"], row["records"], row["repeated"], row["quarantined"]) == ("access", 10, 4, 0)
     seen = ", ".join(f"list(DISTINCT upstream_{name} ORDER BY upstream_{name})" for name in ("status", "ms"))
     assert parquet(store, seen, "access") == [(["200", "502, 200"], ["-, 12", "12"])]
+
+
+@pytest.mark.parametrize("broken", [b"garbage", b"x" * 5000, b'{"schema_version":1,}'])
+@pytest.mark.parametrize("place", [0, 40, 79])
+def test_a_broken_line_takes_nothing_else_along(
+    store: Store, monkeypatch: pytest.MonkeyPatch, broken: bytes, place: int
+) -> None:
+    """Several groups of lines in one batch, of which one has a broken line."""
+    monkeypatch.setattr(batches, "GROUP_BYTES", 20_000)
+    lines = [encode(record(n)) for n in range(80)]
+    store.append_bytes(b"".join([*lines[:place], broken + b"\n", *lines[place:]]))
+    row = compact(store)
+    assert (row["records"], row["quarantined"]) == (80, 1)
+    assert parquet(store, "count(DISTINCT sequence)") == [(80,)]
 
 
 def test_a_damaged_manifest_is_named_and_can_be_removed(store: Store) -> None:
