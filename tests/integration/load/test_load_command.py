@@ -1,6 +1,9 @@
 """`gateway-eval load` against the emulator, which counts for itself what reached it."""
 
+import contextlib
 import json
+import os
+import pty
 import signal
 import subprocess
 
@@ -296,3 +299,27 @@ def test_without_quiet_progress_is_told_on_standard_error(emulator, tmp_path, mo
     assert "answers/s" in ended.err
     assert "results: gateway_load.json" in ended.err
     assert "answers/s" not in ended.out
+
+
+def test_in_a_terminal_a_picture_is_drawn_there_and_none_where_data_goes(emulator, tmp_path):
+    screen, terminal = pty.openpty()
+    arguments = [PROGRAM, "load", emulator.base_url, "--endpoint", "chat", "--api-key-env", "KEY"]
+    arguments += ["--rate", "20", "--duration", "2s", "--json"]
+    process = subprocess.Popen(
+        arguments,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        env={"KEY": KEY, "TERM": "xterm", "COLUMNS": "100"},
+    )
+    os.close(terminal)
+    drawn = b""
+    with contextlib.suppress(OSError):  # how the end of a terminal is told
+        while piece := os.read(screen, 65536):
+            drawn += piece
+    os.close(screen)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    for part in ("of 2 s", "answers/s", "p50 / p99", "under way"):
+        assert part in drawn.decode()
+    assert json.loads(out)["totals"]["requests"] == 40
