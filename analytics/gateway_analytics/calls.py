@@ -8,6 +8,7 @@ from gateway_analytics import records as request_records
 from gateway_analytics import yaml_file
 from gateway_analytics.options import Query
 from gateway_analytics.problems import UsageProblem
+from gateway_analytics.progress import progress
 from gateway_analytics.records import Records
 from gateway_analytics.sql_text import sql
 
@@ -38,7 +39,8 @@ def ask(query: Query, question: Callable[[Records], T], *, access: bool = False)
 
     def with_owners(records: Records) -> T:
         view_calls(records, owners)
-        return question(records)
+        with progress(records.connection):
+            return question(records)
 
     return request_records.ask(query, with_owners, access=access)
 

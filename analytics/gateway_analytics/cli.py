@@ -29,6 +29,7 @@ _COMMANDS = (
     "compact",
     "verify",
     "schema",
+    "completion",
 )
 
 

@@ -100,7 +100,7 @@ def _used(line: Mapping[str, Any], where: str) -> tuple[tuple[str, str], Used]:
             raise UsageProblem(f"{where} is in {amount.get('currency')}. Export it in USD.")
         amount = amount.get("value")
     model = str(_first(line, _MODELS) or "")
-    counts = (_count(line.get(name) or None, where) for name in (*_INPUTS, *_MORE_INPUTS))
+    counts = (_count(line.get(name), where) for name in (*_INPUTS, *_MORE_INPUTS))
     inputs = [count for count in counts if count is not None]
     return (_day(day, where), _bare(model)), Used(
         _count(_first(line, _REQUESTS), where),
@@ -133,7 +133,7 @@ def _day(value: Any, where: str) -> str:
 
 
 def _count(value: Any, where: str) -> int | None:
-    if value is None:
+    if value is None or value == "":
         return None
     try:
         count = Decimal(str(value).replace(",", ""))

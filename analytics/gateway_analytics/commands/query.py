@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from gateway_analytics.records import Records
 
+_ZONED = "TIMESTAMP WITH TIME ZONE"
+
 
 @click.command(
     epilog="Example: gateway-analytics query 'SELECT endpoint, sum(cost_usd) FROM costs GROUP BY ALL'"
@@ -76,6 +78,9 @@ def _select(
             raise UsageProblem("query takes one SELECT: nothing in a store is changed from here.")
         cursor = connection.execute(statements[0])
         names = [column[0] for column in cursor.description or ()]
+        kinds = [str(column[1]) for column in cursor.description or ()]
+        if _ZONED in kinds:
+            cursor = connection.execute(_with_texts(statements[0].query, kinds))
         values = cursor.fetchall()
     except duckdb.Error as error:
         text = str(error).strip()
@@ -83,6 +88,19 @@ def _select(
     unique = [name if names.count(name) == 1 else f"{name}_{number}" for number, name in enumerate(names, 1)]
     rows = [{name: _plain(value) for name, value in zip(unique, row, strict=True)} for row in values]
     return [Column(name, _kind(rows, name)) for name in unique], rows
+
+
+def _with_texts(statement: str, kinds: list[str]) -> str:
+    """The statement with its moments as RFC 3339 texts: DuckDB makes Python's only with pytz at hand."""
+    shown = ", ".join(
+        rf"regexp_replace(strftime(c{n}, '%Y-%m-%dT%H:%M:%S.%f%z'), '([+-]\d\d)$', '\1:00')"
+        if kind == _ZONED
+        else f"c{n}"
+        for n, kind in enumerate(kinds)
+    )
+    places = ", ".join(f"c{n}" for n in range(len(kinds)))
+    # The user's own statement, checked to be a SELECT, on a connection that can change nothing.
+    return f"SELECT {shown} FROM ({statement.strip().rstrip(';')}\n) AS answer({places})"  # noqa: S608
 
 
 def _plain(value: Any) -> Any:

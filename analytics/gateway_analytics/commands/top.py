@@ -46,7 +46,7 @@ def command(query: Query) -> None:
 
     def answer(records: Records) -> Report:
         days = records.rows("SELECT count(DISTINCT CAST(received_at AS DATE)) AS n FROM calls")[0]["n"]
-        step = "CAST(received_at AS DATE)" if days > 2 else "date_trunc('hour', received_at)"
+        step = "CAST(received_at AS DATE)" if days > 2 else "epoch_ms(date_trunc('hour', received_at))"
         rows: list[dict[str, Any]] = []
         total, sentence, warnings = Cost(), None, []
         for what in by:

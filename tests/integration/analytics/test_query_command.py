@@ -116,6 +116,13 @@ def test_what_is_no_question_is_refused_and_changes_nothing(store: Store, statem
     assert sorted(path.name for path in store.path.rglob("*")) == before
 
 
+def test_moments_are_in_the_users_zone_and_rows_stay_in_order(store: Store) -> None:
+    store.append([record(n, received_at=f"2026-11-02T10:00:{n:02}.000000Z") for n in (1, 3, 2)])
+    statement = "SELECT received_at, 1 AS n FROM requests ORDER BY received_at DESC -- newest first"
+    rows = ask(store, "query", statement, "--tz", "Europe/Berlin")["rows"]
+    assert [row["received_at"] for row in rows] == [f"2026-11-02T11:00:0{n}.000000+01:00" for n in (3, 2, 1)]
+
+
 def test_values_of_every_type_are_written(store: Store) -> None:
     store.append([record(1)])
     statement = (
