@@ -215,11 +215,12 @@ def test_nothing_listens(load):
 
 
 def test_a_host_that_goes_away_under_load_is_counted_not_hidden(tmp_path):
-    with running_emulator(delay_ms=20) as host:
+    # 60 calls of 2 callers take more than 4 s, which leaves time to end the host under them.
+    with running_emulator(delay_ms=150) as host:
         arguments = [PROGRAM, "load", host.base_url, "--endpoint", "x", "--concurrency", "2"]
         arguments += ["--requests", "60", "--json", "-q", "--api-key-env", "KEY"]
         process = subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE, env={"KEY": "k-123456"})
-        host.wait_until("completed >= 10")
+        host.wait_until("completed >= 4", seconds=60)
         host.process.kill()
         host.process.wait()
         out, _ = process.communicate(timeout=60)
