@@ -61,7 +61,7 @@ lint: venv  ## every static check
 	mypy
 	lint-imports
 	yamllint --strict .
-	cd ansible && ansible-lint --strict
+	cd ansible && ansible-lint --strict site.yml playbooks ../roles ../inventories
 
 requirements:  ## pin pyproject.toml's dependencies again, with hashes
 	$(COMPILE) requirements/build.in -o requirements/build.txt

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import requests
 
-from support.fleet import Fleet
-from support.steady_load import SteadyLoad, steady_load
+from support.fleet import Fleet, wait_until
+from support.steady_load import KEY, SteadyLoad, steady_load
 
 HOSTS = ["gateway-1", "gateway-2", "gateway-3"]
+CHANGED = {"gateway_environment": {"MLFLOW_GATEWAY_ROUTE_TIMEOUT_SECONDS": "299"}}
 INSTANCES = ["llm-gateway-1", "llm-gateway-2"]
+
+
+def keys(*known: str) -> dict[str, object]:
+    """Variables that let in who has one of these keys."""
+    entries = [
+        {"id": f"key-{number}", "sha256": hashlib.sha256(key.encode()).hexdigest(), "owner": "tests"}
+        for number, key in enumerate(known)
+    ]
+    return {"gateway_api_keys": entries}
 
 
 def served(fleet: Fleet) -> int:
@@ -54,7 +65,7 @@ def test_every_container_is_replaced_and_no_call_fails(fleet: Fleet) -> None:
     before, served_before = {host: instances(fleet, host) for host in HOSTS}, served(fleet)
 
     with steady_load(fleet) as load:
-        site(fleet, "-e", '{"gateway_environment": {"MLFLOW_GATEWAY_ROUTE_TIMEOUT_SECONDS": "299"}}')
+        site(fleet, "-e", json.dumps(CHANGED | keys(KEY)))
 
     nobody_noticed(fleet, load, served_before)
     for host in HOSTS:
@@ -62,6 +73,21 @@ def test_every_container_is_replaced_and_no_call_fails(fleet: Fleet) -> None:
         assert after.keys() == before[host].keys() == set(INSTANCES)
         assert all(after[name][0] != before[host][name][0] for name in INSTANCES)
         assert environment(fleet, host)["MLFLOW_GATEWAY_ROUTE_TIMEOUT_SECONDS"] == "299"
+    assert fleet.call().status == 401  # from now on callers need a key
+
+
+def test_a_new_key_is_live_at_once_and_touches_no_container(fleet: Fleet) -> None:
+    before = {host: instances(fleet, host) for host in HOSTS}
+
+    site(fleet, "-e", json.dumps(CHANGED | keys(KEY, "a-second-key")))
+
+    with requests.Session() as session:
+        session.headers["Authorization"] = "Bearer a-second-key"
+        wait_until(
+            lambda: all(fleet.call(session=session).status == 200 for _ in range(12)), 5, "the key opens"
+        )
+    assert fleet.call().status == 401
+    assert {host: instances(fleet, host) for host in HOSTS} == before
 
 
 def test_a_rollback_brings_the_containers_back(fleet: Fleet) -> None:

@@ -13,6 +13,7 @@ import requests
 
 from support.fleet import Fleet
 
+KEY = "the-key-of-steady-callers"
 _FINISHED = re.compile(r'"finish_reason": ?"')
 
 
@@ -46,6 +47,7 @@ def steady_load(
 
     def work(number: int, stream: bool) -> None:
         with requests.Session() as session:
+            session.headers["Authorization"] = f"Bearer {KEY}"
             turn = 0
             while not over.is_set():
                 turn += 1
