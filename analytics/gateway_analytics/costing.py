@@ -8,6 +8,7 @@ from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import Any
 
+from gateway_analytics.evidence import EVIDENCE
 from gateway_analytics.grouping import quoted, selected
 from gateway_analytics.problems import UsageProblem
 from gateway_analytics.records import Records, plural
@@ -46,8 +47,6 @@ _UNBILLED = """coalesce(
                  OR (error_class = 'network' AND http_status IS NULL)), false)"""
 
 
-# What a cost rests on, surest first: the provider's own figure, its token counts, what was seen of a stream.
-EVIDENCE = ("provider_stated_usd", "computed_usd", "partial_usd")
 _EVIDENCE_OF = {"stated": EVIDENCE[0], "computed": EVIDENCE[1], "partial": EVIDENCE[2]}
 _IN_WORDS = {
     "provider_stated_usd": "stated by providers",

@@ -12,8 +12,8 @@ import click
 from gateway_analytics.grouping import DIMENSIONS, OWNED
 from gateway_analytics.problems import UsageProblem
 
-FORMATS = ("table", "json", "jsonl", "csv", "markdown")
-SUFFIXES = {".json": "json", ".jsonl": "jsonl", ".csv": "csv", ".md": "markdown"}
+FORMATS = ("table", "json", "jsonl", "csv", "markdown", "html")
+SUFFIXES = {".json": "json", ".jsonl": "jsonl", ".csv": "csv", ".md": "markdown", ".html": "html"}
 
 Command = Callable[..., None]
 

@@ -132,6 +132,20 @@ def _table(report: Report, file: IO[str]) -> None:
     file.write("".join(line + "\n" for line in lines if line))
 
 
+def _html(report: Report, file: IO[str]) -> None:
+    from gateway_analytics.html_table import html_page
+
+    report = replace(
+        report,
+        columns=_shown_columns(report),
+        warnings=[visible(warning) for warning in report.warnings],
+    )
+    totals = [visible(cell) for cell in _total_cells(report)] if report.total_row and report.totals else None
+    file.write(
+        html_page(report, report.columns, lambda value, column: visible(_shown(value, column)), totals)
+    )
+
+
 def _shown_columns(report: Report) -> list[Column]:
     return [column for column in report.columns if column.name not in report.hidden]
 
@@ -142,8 +156,8 @@ FORMATS: Mapping[str, Callable[[Report, IO[str]], None]] = {
     "jsonl": _jsonl,
     "csv": _csv,
     "markdown": _markdown,
+    "html": _html,
 }
-SUFFIXES = {".json": "json", ".jsonl": "jsonl", ".csv": "csv", ".md": "markdown", ".txt": "table"}
 
 
 def _plain(row: Mapping[str, Any], columns: Iterable[Column]) -> dict[str, Any]:

@@ -1,13 +1,16 @@
 """What calls cost."""
 
+from typing import TYPE_CHECKING
+
 import click
 
-from gateway_analytics.calls import ask
-from gateway_analytics.costing import EVIDENCE, costs, load_book, unused_evidence
+from gateway_analytics.evidence import EVIDENCE
 from gateway_analytics.grouping import TIME_DIMENSIONS, columns
 from gateway_analytics.options import Query, query_options
-from gateway_analytics.records import Records
 from gateway_analytics.report import Column, Report
+
+if TYPE_CHECKING:
+    from gateway_analytics.records import Records
 
 _COLUMNS = (
     Column("requests", "int"),
@@ -31,11 +34,13 @@ def command(query: Query) -> None:
     Requests are calls; tokens and cost are those of every attempt. What the price book cannot price is
     counted in unpriced_requests and named on standard error; it is never taken for free.
     """
+    from gateway_analytics.calls import ask
+    from gateway_analytics.costing import costs, load_book, unused_evidence
     from gateway_analytics.output import write
 
     book = load_book(query.prices, query.as_of)
 
-    def answer(records: Records) -> Report:
+    def answer(records: "Records") -> Report:
         priced = costs(records, book, query.by)
         total = priced.total.as_row()
         rows = [dict(zip(query.by, key, strict=True)) | cost.as_row() for key, cost in priced.groups.items()]

@@ -36,7 +36,7 @@ def command(query: Query, budgets: Path | None) -> None:
 
     if query.by or query.sort or query.limit:
         raise UsageProblem("the report has its own groups. Leave out --by, --sort and --limit.")
-    if query.form not in ("table", "json"):
+    if query.form not in ("table", "html", "json"):
         raise UsageProblem("the report is a page. Use -o report.html, or --format json for its data.")
     book = load_book(query.prices, query.as_of)
     spent = _budgets(query, budgets) if budgets else None

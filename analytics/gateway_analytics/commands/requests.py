@@ -1,16 +1,17 @@
 """How many calls there were, and how they went."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway_analytics.calls import ask
 from gateway_analytics.grouping import TIME_DIMENSIONS, columns, grouping_sets, quoted, selected
 from gateway_analytics.options import Query, query_options
 from gateway_analytics.problems import UsageProblem
-from gateway_analytics.records import Records
 from gateway_analytics.report import Column, Report
 from gateway_analytics.sql_text import sql
+
+if TYPE_CHECKING:
+    from gateway_analytics.records import Records
 
 _COUNTS = (
     Column("requests", "int"),
@@ -54,6 +55,7 @@ def command(query: Query, each: bool) -> None:
 
     A call failed where its caller got an HTTP status of 400 or more. Tokens are those of every attempt.
     """
+    from gateway_analytics.calls import ask
     from gateway_analytics.output import write
 
     if each and (query.by or query.sort):
@@ -65,7 +67,7 @@ def command(query: Query, each: bool) -> None:
     )
 
 
-def _counts(records: Records, query: Query) -> Report:
+def _counts(records: "Records", query: Query) -> Report:
     by = query.by
     rows = records.rows(
         sql(
@@ -100,7 +102,7 @@ def _counts(records: Records, query: Query) -> Report:
     return report
 
 
-def _calls(records: Records, query: Query) -> Report:
+def _calls(records: "Records", query: Query) -> Report:
     limit = query.limit or _CALLS_SHOWN
     rows = records.rows(sql("calls", limit=limit))
     calls = rows[0]["calls"] if rows else 0

@@ -105,7 +105,8 @@ def test_a_mistyped_option_is_a_usage_error(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "begins"), [("a.csv", "model,"), ("a.json", "{"), ("a.md", "| model"), ("a", " ")]
+    ("name", "begins"),
+    [("a.csv", "model,"), ("a.json", "{"), ("a.md", "| model"), ("a.html", "<!doctype html>"), ("a", " ")],
 )
 def test_a_file_gets_the_format_of_its_name(store: Store, tmp_path: Path, name: str, begins: str) -> None:
     result = run(store, "costs", "--by", "model", "-o", str(tmp_path / name))

@@ -49,12 +49,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_hostile_names_are_harmless(store: Store, command: list[str]) -> None:
     outputs = {}
-    for form in ("table", "csv", "markdown", "json"):
+    for form in ("table", "csv", "markdown", "html", "json"):
         result = run(store, *command, "--format", form)
         assert result.exit_code == 0, result.output
         outputs[form] = result.stdout
         # JSON escapes what is not plain; the rest shows it escaped.
         assert not [bad for bad in FORBIDDEN if bad in result.stdout + result.stderr]
+    assert "<script" not in outputs["html"]
+    assert outputs["html"].count("<tr>") >= len(json.loads(outputs["json"])["rows"])
     rows = json.loads(outputs["json"])["rows"]
     assert rows
     table = list(csv.reader(io.StringIO(outputs["csv"])))
