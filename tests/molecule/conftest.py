@@ -25,7 +25,13 @@ def fleet() -> Iterator[Fleet]:
     if not _docker("image", "inspect", FLUENT_BIT) and not _docker("pull", "--quiet", FLUENT_BIT):
         pytest.skip(f"the image {FLUENT_BIT} is neither on this machine nor can it be pulled")
     inventories = [
-        REPOSITORY / path for path in ("inventories/lab", "demo/inventory", "build/molecule_fleet")
+        REPOSITORY / path
+        for path in (
+            "inventories/lab",
+            "demo/inventory",
+            "tests/molecule/fleet/inventory",
+            "build/molecule_fleet",
+        )
     ]
     try:
         molecule("destroy")  # what an interrupted run left, which create would take for its own

@@ -36,7 +36,7 @@ def test_every_call_is_stored_once(fleet: Fleet) -> None:
         )
         return kinds if all(len(kind) >= 1000 for kind in kinds) else None  # type: ignore[return-value]
 
-    requests, access = wait_until(stored, 10, "1,000 request records and 1,000 access records in the store")
+    requests, access = wait_until(stored, 30, "1,000 request records and 1,000 access records in the store")
     assert len(requests) == len(access) == 1000
     assert {r["request_id"] for r in requests} == {r["request_id"] for r in access} == wanted
     assert {(r["host"], r["instance"]) for r in requests} == INSTANCES
@@ -166,3 +166,20 @@ def test_adding_a_host(fleet: Fleet) -> None:
         10,
         "records of calls that the fourth host served",
     )
+
+
+def test_compaction_changes_no_answer_and_nothing_is_missing(fleet: Fleet) -> None:
+    def answers() -> list[object]:
+        wanted = ("requests --by host --by status", "costs --by model")
+        known = [
+            json.loads(fleet.shell("gateway-1", f"gateway-analytics {words} --format json"))
+            for words in wanted
+        ]
+        return [(answer["rows"], answer["totals"]) for answer in known]
+
+    before = answers()
+    fleet.shell("gateway-1", "systemctl start llm-gateway-compact.service")
+
+    assert fleet.shell("gateway-1", "find /var/lib/llm-gateway/store/requests -name '*.parquet'").strip()
+    assert answers() == before
+    fleet.shell("gateway-1", "gateway-analytics verify --check")  # exit code 1 where a record is lost
