@@ -50,6 +50,10 @@ bench-streams: venv  ## a thousand streams at a time: is any chunk held back?
 bench-disconnects: venv  ## 100,000 calls whose callers leave at random
 	CALLS=$(or $(CALLS),100000) pytest tests/integration/gateway/behaviour/test_leaving_callers.py
 
+bench-load-client: venv  ## gateway-eval load beside wrk, on the same hosts
+	tests/support/install_packages.sh wrk openssl
+	python -m bench.load_client $(BENCH)
+
 bench-compact: venv  ## how fast, how small, in how much memory 10 million records are compacted
 	python -m bench.compact $(BENCH)
 
@@ -71,4 +75,5 @@ requirements:  ## pin pyproject.toml's dependencies again, with hashes
 	$(COMPILE) --all-extras requirements/build.in -o requirements/dev.txt
 	$(subst pyproject.toml,bench/pinned/litellm.in,$(COMPILE)) -o bench/pinned/litellm.txt
 
-.PHONY: help venv test demo demo-fleet demo-remove bench-gateway bench-memory bench-streams bench-disconnects lint requirements
+.PHONY: help venv test demo demo-fleet demo-remove lint requirements kill-compaction \
+	bench-gateway bench-memory bench-streams bench-disconnects bench-load-client bench-compact
