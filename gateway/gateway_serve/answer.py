@@ -11,7 +11,9 @@ from gateway_serve import tokenizer
 from gateway_serve.usage import UNKNOWN, Usage, mapping, normalise
 
 # The lines of a stream that carry more than text. Text that looks like them only costs a closer look.
-_TELLING = re.compile(rb'"(?:usage|finish_reason|stop_reason|error)"\s*:\s*["{]|"message_stop"|\[DONE\]')
+_TELLING = re.compile(
+    rb'"(?:usage|usageMetadata|finish_reason|finishReason|stop_reason|error)"\s*:\s*["{]|"message_stop"|\[DONE\]'
+)
 
 # The texts of a stream that are output, in all formats that are read here.
 _OUTPUT = re.compile(
@@ -26,6 +28,18 @@ _FINISH_REASONS = {
     "max_tokens": "length",
     "tool_use": "tool_calls",
     "refusal": "content_filter",
+    # https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
+    "content_filtered": "content_filter",
+    "guardrail_intervened": "content_filter",
+    # https://ai.google.dev/api/generate-content#FinishReason
+    "STOP": "stop",
+    "MAX_TOKENS": "length",
+    "SAFETY": "content_filter",
+    "RECITATION": "content_filter",
+    "BLOCKLIST": "content_filter",
+    "PROHIBITED_CONTENT": "content_filter",
+    "SPII": "content_filter",
+    "IMAGE_SAFETY": "content_filter",
     # https://platform.openai.com/docs/api-reference/responses/object
     "max_output_tokens": "length",
 }
@@ -80,9 +94,11 @@ class Answer:
         if body.get("error"):
             self.error_class = classify(_status_of(body["error"]), body)
         self._read_facts(body)
-        for choice in _choices(body)[:1]:
+        for choice in _listed(body, "choices")[:1]:
             self._finish(choice.get("finish_reason"))
-        self._finish(body.get("stop_reason"))
+        for candidate in _listed(body, "candidates")[:1]:
+            self._finish(candidate.get("finishReason"))
+        self._finish(body.get("stop_reason") or body.get("stopReason"))
         if body.get("object") == "response":
             self._finish_response(body)
 
@@ -117,6 +133,8 @@ class Answer:
             self.error_class = classify(_status_of(event["error"]), event)
         if isinstance(event.get("choices"), list):
             self._read_openai_chunk(event)
+        elif isinstance(event.get("candidates"), list) or "usageMetadata" in event:
+            self._read_gemini_event(event)
         elif isinstance(kind := event.get("type"), str):
             if kind.startswith("response."):
                 self._read_responses_event(kind, event)
@@ -140,7 +158,7 @@ class Answer:
     def _read_openai_chunk(self, chunk: Mapping[str, Any]) -> None:
         self.chunks += 1
         self._read_facts(chunk)
-        for choice in _choices(chunk):
+        for choice in _listed(chunk, "choices"):
             delta = mapping(choice.get("delta"))
             self.has_output = (
                 self.has_output or bool(choice.get("text")) or any(delta.get(key) for key in _OUTPUT_KEYS)
@@ -166,6 +184,26 @@ class Answer:
                 self._finish(mapping(event.get("delta")).get("stop_reason"))
             case "message_stop":
                 self.ended = True
+
+    def _read_gemini_event(self, event: Mapping[str, Any]) -> None:
+        # https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse
+        self.chunks += 1
+        self._read_facts(event)
+        for candidate in _listed(event, "candidates")[:1]:
+            self.has_output = self.has_output or bool(_listed(mapping(candidate.get("content")), "parts"))
+            self._finish(candidate.get("finishReason"))
+
+    def read_converse_event(self, event: Any) -> None:
+        """Take in one decoded event of a stream of Bedrock's Converse API."""
+        # https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html
+        event = mapping(event)
+        self.chunks += 1
+        if "contentBlockDelta" in event or "toolUse" in mapping(
+            mapping(event.get("contentBlockStart")).get("start")
+        ):
+            self.has_output = True
+        self._finish(mapping(event.get("messageStop")).get("stopReason"))
+        self._read_facts(mapping(event.get("metadata")))
 
     def _read_responses_event(self, kind: str, event: Mapping[str, Any]) -> None:
         # https://platform.openai.com/docs/api-reference/responses-streaming
@@ -193,10 +231,14 @@ class Answer:
             self._finish("tool_calls" if called else "stop")
 
     def _read_facts(self, part: Mapping[str, Any]) -> None:
-        stated = mapping(part.get("usage"))
+        # Groq puts it elsewhere in a stream. https://console.groq.com/docs/api-reference#chat-create
+        stated = mapping(
+            part.get("usage") or part.get("usageMetadata") or mapping(part.get("x_groq")).get("usage")
+        )
         # Anthropic spreads its counts over two events; a null does not take back what came before.
         self._stated.update({key: value for key, value in stated.items() if value is not None})
-        if isinstance(model := part.get("model"), str) and model:
+        model = part.get("model") or part.get("modelVersion")
+        if isinstance(model, str) and model:
             self.response_model = fitting("response_model", model)
         tier = part.get("service_tier") or stated.get("service_tier")
         if isinstance(tier, str) and tier:
@@ -207,9 +249,10 @@ class Answer:
             self.finish_reason = fitting("finish_reason", _FINISH_REASONS.get(reason, reason))
 
 
-def _choices(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    choices = body.get("choices")
-    return [choice for choice in choices if isinstance(choice, Mapping)] if isinstance(choices, list) else []
+def _listed(body: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """Return the objects in a list of an answer."""
+    found = body.get(name)
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
 def _status_of(error: Any) -> int:

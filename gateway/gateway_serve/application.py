@@ -117,6 +117,7 @@ class Application:
 
     def end_process(self) -> None:
         """Call this in a worker process that has served its last call."""
+        self.metrics.tallies.flush()
         if self._log is not None:
             self._log.close()
         if self._keys is not None:

@@ -23,7 +23,8 @@ from gateway_serve.failure import (
     detail_of_refusal,
     failure_event,
 )
-from gateway_serve.provider_client import ProviderClient, Response
+from gateway_serve.provider_client import ProviderClient
+from gateway_serve.provider_connection import Response
 from gateway_serve.proxied_client import ProxiedResponse
 from gateway_serve.usage import mapping
 

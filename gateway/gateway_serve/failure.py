@@ -13,7 +13,7 @@ from mlflow.gateway.providers.utils import _error_detail
 
 from gateway_contracts.error_class import ErrorClass
 from gateway_serve.error_style import ErrorStyle
-from gateway_serve.provider_client import UnreachableError
+from gateway_serve.provider_connection import UnreachableError
 
 # Nothing was sent to the provider: such a call may be tried again without being billed twice.
 NEVER_SENT = (UnreachableError, aiohttp.ClientConnectorError)

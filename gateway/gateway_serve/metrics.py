@@ -22,6 +22,7 @@ from prometheus_client import (
 
 from gateway_serve.call import Attempt
 from gateway_serve.settings import SettingsError
+from gateway_serve.tally import CounterTally, HistogramTally, Tallies
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -65,7 +66,9 @@ class Metrics:
             "time_to_first_token_seconds", "Streams: to the first chunk with output.", ("endpoint",)
         )
         self.in_flight = self._gauge("calls_in_flight", "Calls that are under way.", "livesum")
-        self.records_written = self._counter("request_records_written", "Request records in the spool.")
+        self.tallies = Tallies()
+        written = self._counter("request_records_written", "Request records in the spool.")
+        self.records_written = CounterTally(written, self.tallies)
         self.records_lost = self._counter(
             "request_records_lost", "Request records that could not be written."
         )
@@ -128,11 +131,13 @@ class Metrics:
         if children is None:
             endpoint, operation, provider = (part or "" for part in key[:3])
             children = self._children[key] = _Children(
-                self._calls.labels(endpoint, operation, provider, str(key[3]), key[4] or ""),
-                self._duration.labels(endpoint, operation),
-                self._first_token.labels(endpoint),
-                self._tokens.labels(endpoint, provider, "input"),
-                self._tokens.labels(endpoint, provider, "output"),
+                CounterTally(
+                    self._calls.labels(endpoint, operation, provider, str(key[3]), key[4] or ""), self.tallies
+                ),
+                HistogramTally(self._duration.labels(endpoint, operation), self.tallies),
+                HistogramTally(self._first_token.labels(endpoint), self.tallies),
+                CounterTally(self._tokens.labels(endpoint, provider, "input"), self.tallies),
+                CounterTally(self._tokens.labels(endpoint, provider, "output"), self.tallies),
             )
         return children
 
@@ -154,7 +159,12 @@ class _Children:
     __slots__ = ("calls", "duration", "first_token", "input", "output")
 
     def __init__(
-        self, calls: Counter, duration: Histogram, first_token: Histogram, input_: Counter, output: Counter
+        self,
+        calls: CounterTally,
+        duration: HistogramTally,
+        first_token: HistogramTally,
+        input_: CounterTally,
+        output: CounterTally,
     ) -> None:
         self.calls = calls
         self.duration = duration

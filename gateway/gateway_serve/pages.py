@@ -49,6 +49,7 @@ class Pages:
                     await self._answer_health(send)
                     return
                 case "/metrics":
+                    self._metrics.tallies.flush()
                     body = await asyncio.to_thread(self._metrics.exposition)
                     await _answer(send, 200, body, CONTENT_TYPE.encode())
                     return

@@ -60,6 +60,13 @@ class RequestLog:
 
     def _begin(self) -> None:
         self._boot_id = uuid.uuid4().hex
+        self._common = {
+            **self._identity,
+            "schema_version": SCHEMA_VERSION,
+            "boot_id": self._boot_id,
+            "host": self._host,
+            "instance": self._instance,
+        }
         self._sequence = 0
         self._hour = -1
         self._descriptor = -1
@@ -86,17 +93,8 @@ class RequestLog:
             return
         self._sequence += 1
         try:
-            line = (encode_valid if valid else encode)(
-                record
-                | self._identity
-                | {
-                    "schema_version": SCHEMA_VERSION,
-                    "boot_id": self._boot_id,
-                    "sequence": self._sequence,
-                    "host": self._host,
-                    "instance": self._instance,
-                }
-            )
+            whole = {**record, **self._common, "sequence": self._sequence}
+            line = encode_valid(whole) if valid else encode(whole)
         except ValueError as error:
             # A mistake in this program, not of the disk.
             self._count(lost=1)

@@ -3,7 +3,7 @@
 MLflow's providers speak HTTP through one function, `mlflow.gateway.providers.utils._aiohttp_post`; their
 adapters drop parts of the answer afterwards. This puts in its place one that keeps connections open from call
 to call, with an observer around it, and another observer where a traffic route chooses its endpoint.
-Providers with a client library of their own are not seen.
+Of the providers with a client library of their own, only Bedrock is seen (bedrock.py).
 """
 
 import asyncio
@@ -22,10 +22,12 @@ from mlflow.gateway.ssrf import upstream_protection_enabled
 from mlflow.utils.uri import append_to_uri_path
 
 from gateway_contracts.error_class import ErrorClass
+from gateway_serve import bedrock
 from gateway_serve.call import Attempt, current_call
 from gateway_serve.endpoints import Endpoint
 from gateway_serve.failure import NEVER_SENT, cause_of, connecting
-from gateway_serve.provider_client import IDLE_S, MAX_CONNECTIONS
+from gateway_serve.provider_client import MAX_CONNECTIONS
+from gateway_serve.provider_connection import IDLE_S
 
 _post = utils._aiohttp_post
 _get_provider = TrafficRouteProvider._get_provider
@@ -36,6 +38,7 @@ def install() -> None:
     """Observe all requests to providers from now on; a second call changes nothing."""
     utils._aiohttp_post = _observed_post
     TrafficRouteProvider._get_provider = _observed_choice  # type: ignore[method-assign]
+    bedrock.install()
 
 
 async def close() -> None:

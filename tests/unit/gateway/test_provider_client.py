@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from gateway_serve.provider_client import BrokenError, ProviderClient, Response, UnreachableError
+from gateway_serve.provider_client import ProviderClient
+from gateway_serve.provider_connection import BrokenError, Response, UnreachableError
 from gateway_serve.target import Target
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -237,3 +238,29 @@ def test_more_calls_than_connections_wait_for_their_turn(monkeypatch: pytest.Mon
 def test_what_is_no_target(url: str, headers: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"http|header"):
         Target(url, headers)
+
+
+def test_gzip_that_stands_for_more_than_any_answer_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway_serve.provider_connection._MAX_ANSWER_BYTES", 1000)
+    packed = gzip.compress(b"0" * 1_000_000)
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
+
+    async def run() -> None:
+        async with serving(head + packed) as (server, client):
+            assert len(await whole(client, server)) <= 1000
+
+    asyncio.run(run())
+
+
+def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway_serve.provider_connection._MAX_ANSWER_BYTES", 1000)
+    endless = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"400\r\n" + b"x" * 1024 + b"\r\n"
+
+    async def run() -> None:
+        async with serving(endless) as (server, client):
+            response = await post(client, server)
+            with pytest.raises(BrokenError):
+                await response.read()
+            response.close()
+
+    asyncio.run(run())
