@@ -57,6 +57,9 @@ bench-load-client: venv  ## gateway-eval load beside wrk, on the same hosts
 bench-compact: venv  ## how fast, how small, in how much memory 10 million records are compacted
 	python -m bench.compact $(BENCH)
 
+bench-lag: venv  ## seconds from a gateway's spool to the store, through both Fluent Bits
+	PYTHONPATH=tests python -m support.shipping_lag $(BENCH)
+
 kill-compaction: venv  ## kill compactions at every step, hundreds of times
 	PYTHONPATH=tests python -m support.killed_compaction $(KILLS)
 
