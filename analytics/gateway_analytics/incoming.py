@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway_analytics.lines import examine, look_doubtful
+from gateway_analytics.lines import examine, look_doubtful, problem_of
 from gateway_analytics.record_kind import RecordKind
 from gateway_analytics.sql_text import sql
 from gateway_analytics.store import StoreFiles
@@ -39,17 +39,18 @@ def check(
         path = Path(name)
         start = found.consumed.get(name, 0)
         written = time.time() - path.stat().st_mtime < STILL_WRITTEN_SECONDS
-        lines, end, suspicious = _read(path, start, must=doubts > 0)
+        lines, tail, suspicious = _read(path, start, must=doubts > 0)
         if not doubts and not suspicious:
             checked.files.append(name)
             continue
-        if written and doubts == 1 and not suspicious and end:
+        if written and doubts == 1 and not suspicious and tail and problem_of(tail, kind):
             # Only the line that is being written now; queries leave out what has no end yet.
             checked.files.append(name)
             continue
         records, problems = examine(lines, kind, start)
-        if written and end:
-            problems = [problem for problem in problems if problem.offset < start + len(lines) - end]
+        if written:
+            whole = start + len(lines) - len(tail)
+            problems = [problem for problem in problems if problem.offset < whole]
         if newer := sum(problem.newer for problem in problems):
             checked.newer += newer
         if invalid := len(problems) - newer:
@@ -74,13 +75,13 @@ def _doubtful_lines(
     return dict(connection.execute(query, {"files": names}).fetchall())
 
 
-def _read(path: Path, start: int, *, must: bool) -> tuple[bytes, int, bool]:
-    """Lines from a place on, where needed; bytes of a last one without an end; whether to doubt them."""
+def _read(path: Path, start: int, *, must: bool) -> tuple[bytes, bytes, bool]:
+    """Lines from a place on, where needed; a last one without an end; whether to doubt them."""
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         if size == 0:
-            return b"", 0, False
+            return b"", b"", False
         with mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as data:
-            end = size - (data.rfind(b"\n") + 1)
+            tail = data[data.rfind(b"\n") + 1 :]
             suspicious = look_doubtful(data)
-            return (data[start:] if must or suspicious else b""), end, suspicious
+            return (data[start:] if must or suspicious else b""), tail, suspicious

@@ -97,6 +97,14 @@ def test_a_line_that_is_being_written_is_no_broken_line(store: Store) -> None:
     assert requests(store) == 2
 
 
+def test_a_wrong_line_is_told_from_the_one_that_is_being_written(store: Store) -> None:
+    wrong = encode(record(2)).replace(b'"input_tokens":1000', b'"input_tokens":"1000"')
+    store.append_bytes(encode(record(1)) + wrong + encode(record(3)).strip())
+    answer = ask(store, "requests")
+    assert answer["totals"]["input_tokens"] == 1000 * answer["totals"]["requests"]
+    assert answer["warnings"][0].startswith("not counted: 1 line without a valid record")
+
+
 def test_records_of_a_later_version_are_named(store: Store) -> None:
     later = json.loads(encode(record(2))) | {"schema_version": 2, "colour": "blue"}
     store.append_bytes(json.dumps(later).encode() + b"\n")
