@@ -1,9 +1,13 @@
 """Where a POST to a provider goes, with all that is the same in every call."""
 
+import importlib.metadata
 from collections.abc import Mapping
 from urllib.request import getproxies, proxy_bypass
 
 from yarl import URL
+
+# Some providers' front ends turn away callers that do not say who they are.
+_WHO = {"User-Agent": f"mlflow-gateway-fleet/{importlib.metadata.version('mlflow-gateway-fleet')}"}
 
 
 class Target:
@@ -16,7 +20,7 @@ class Target:
         if where.scheme not in ("http", "https") or not where.raw_host or where.user is not None:
             raise ValueError("not a plain http or https URL")
         self.url = url
-        self.headers = headers
+        self.headers = {**_WHO, **headers}
         self.tls = where.scheme == "https"
         self.host = where.raw_host
         self.port = where.port or (443 if self.tls else 80)
@@ -24,7 +28,7 @@ class Target:
         # Whether the environment sends calls to this URL through a proxy.
         self.proxied = where.scheme in getproxies() and not proxy_bypass(where.authority)
         lines = [f"POST {where.raw_path_qs} HTTP/1.1", f"Host: {where.host_port_subcomponent}"]
-        for name, value in headers.items():
+        for name, value in self.headers.items():
             if any(ord(character) < 32 or ord(character) == 127 for character in name + value):
                 raise ValueError("a header with a control character")
             lines.append(f"{name}: {value}")

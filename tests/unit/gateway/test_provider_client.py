@@ -79,6 +79,7 @@ def test_calls_one_after_another_share_a_connection() -> None:
             assert server.connections == 1
             assert server.requests[2].startswith(b"POST /v1/chat?x=1 HTTP/1.1\r\nHost: 127.0.0.1:")
             assert b"\r\nAuthorization: Bearer x\r\n" in server.requests[2]
+            assert b"\r\nUser-Agent: mlflow-gateway-fleet/" in server.requests[2]
 
     asyncio.run(run())
 
