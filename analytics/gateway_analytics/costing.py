@@ -1,7 +1,7 @@
 """Token sums turned into money, exactly."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal, localcontext
@@ -83,14 +83,12 @@ class Cost:
             self.priced_requests += int(row["requests"])
             if row["basis"] != "unbilled":
                 evidence = _EVIDENCE_OF[row["basis"]]
-                with localcontext(EXACT):
-                    self.spent[evidence] = self.spent.get(evidence, Decimal(0)) + cost
+                self.spent[evidence] = exact_sum((self.spent.get(evidence, Decimal(0)), cost))
 
     @property
     def spent_usd(self) -> Decimal | None:
         """The sum over all evidence; None where nothing was priced."""
-        with localcontext(EXACT):
-            return sum(self.spent.values(), Decimal(0)) if self.spent else None
+        return exact_sum(self.spent.values()) if self.spent else None
 
     @property
     def cost_usd(self) -> Decimal | None:
@@ -149,6 +147,12 @@ class Costs:
         if len(models) > len(named):
             named.append(f"{models.total() - sum(c for _, c in models.most_common(3))} of others")
         return text + (f"; plus {', '.join(named)}" if named else "") + "."
+
+
+def exact_sum(amounts: Iterable[Decimal]) -> Decimal:
+    """The sum, to the last digit."""
+    with localcontext(EXACT):
+        return sum(amounts, Decimal(0))
 
 
 def dollars(amount: Decimal) -> str:

@@ -12,11 +12,12 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, localcontext
 from pathlib import Path
 from typing import Any
 
 from gateway_analytics.problems import UsageProblem
+from gateway_contracts.price_book import EXACT
 
 _DAYS = ("date", "day", "start_time", "starting_at", "start_time_iso", "usage_date", "usage_date_utc")
 _MODELS = ("model", "model_version", "snapshot_id", "line_item", "description")
@@ -42,7 +43,8 @@ class Used:
         for name in ("requests", "input_tokens", "output_tokens", "cost_usd"):
             value = getattr(other, name)
             if value is not None:
-                setattr(self, name, value + (getattr(self, name) or 0))
+                with localcontext(EXACT):
+                    setattr(self, name, value + (getattr(self, name) or 0))
 
 
 def read_export(path: Path) -> dict[tuple[str, str], Used]:

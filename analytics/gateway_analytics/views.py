@@ -31,9 +31,14 @@ _PRICE = "DECIMAL(19, 15)"
 
 def create_views(records: Records, book: PriceBook) -> None:
     """Create `requests`, `access` and `costs` over the calls of a question that was asked with `access`."""
+    records.connection.execute("CREATE OR REPLACE TEMP VIEW requests AS FROM calls")
+    records.connection.execute("CREATE OR REPLACE TEMP VIEW access AS FROM access_records")
+    create_costs(records, book)
+
+
+def create_costs(records: Records, book: PriceBook) -> None:
+    """Create `costs`: the calls, each with its exact cost."""
     execute = records.connection.execute
-    execute("CREATE OR REPLACE TEMP VIEW requests AS FROM calls")
-    execute("CREATE OR REPLACE TEMP VIEW access AS FROM access_records")
     columns = [*_KEYS.items(), ("unpriced", "VARCHAR"), *((name, _PRICE) for name in _RATES)]
     execute(f"CREATE OR REPLACE TEMP TABLE rates ({', '.join(f'{name} {kind}' for name, kind in columns)})")
     rows = []

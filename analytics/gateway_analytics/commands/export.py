@@ -61,7 +61,7 @@ def command(query: Query, focus: bool) -> None:  # noqa: ARG001 -- the one form 
     and named.
     """
     from gateway_analytics.calls import ask
-    from gateway_analytics.costing import costs, load_book
+    from gateway_analytics.costing import costs, exact_sum, load_book
     from gateway_analytics.output import write
 
     if query.by or query.tz != "UTC":
@@ -73,19 +73,19 @@ def command(query: Query, focus: bool) -> None:  # noqa: ARG001 -- the one form 
     def answer(records: "Records") -> Report:
         priced = costs(records, book, _BY)
         rows = []
-        charged = Decimal(0)
+        charged = []
         for key, cost in sorted(priced.groups.items(), key=lambda item: tuple(str(part) for part in item[0])):
             if cost.spent_usd is not None:
                 tokens = (cost.input_tokens or 0) + (cost.output_tokens or 0)
                 rows.append(_charge(dict(zip(_BY, key, strict=True)), cost.spent_usd, tokens))
-                charged += cost.spent_usd
+                charged.append(cost.spent_usd)
         columns = [Column(name, kind) for name, kind in _FOCUS]
         report = Report(
             "export",
             records.range,
             columns,
             rows,
-            {"BilledCost": charged},
+            {"BilledCost": exact_sum(charged)},
             records.warnings + priced.warnings,
             records.notes + ([priced.sentence] if priced.sentence else []),
         )

@@ -40,7 +40,7 @@ def command(query: Query, file: Path, everything: bool) -> None:
     Shows where they differ by a cent or in tokens, and the likely cause. difference_usd is theirs less ours.
     """
     from gateway_analytics.calls import ask
-    from gateway_analytics.costing import costs, load_book
+    from gateway_analytics.costing import costs, exact_sum, load_book
     from gateway_analytics.output import write
     from gateway_analytics.provider_export import read_export
 
@@ -56,14 +56,11 @@ def command(query: Query, file: Path, everything: bool) -> None:
         days = {day for day, _ in theirs}
         ours = {(d, m or ""): cost for (d, m), cost in priced.groups.items() if d in days}
         rows = [_row(key, theirs.get(key), ours.get(key)) for key in sorted(theirs.keys() | ours.keys())]
-        zero: dict[str, Any] = {"int": 0, "usd": Decimal(0)}
-        total = {
-            column.name: sum(
-                (row[column.name] for row in rows if row[column.name] is not None), zero[column.kind]
-            )
-            for column in _COLUMNS
-            if column.kind in zero
-        }
+        total: dict[str, Any] = {}
+        for column in _COLUMNS:
+            known = [row[column.name] for row in rows if row[column.name] is not None]
+            if column.kind in ("int", "usd"):
+                total[column.name] = sum(known) if column.kind == "int" else exact_sum(known)
         agreeing = [row for row in rows if row["likely_cause"] is None]
         if not everything:
             rows = [row for row in rows if row["likely_cause"] is not None]
@@ -85,6 +82,8 @@ def command(query: Query, file: Path, everything: bool) -> None:
 
 
 def _row(key: tuple[str, str], theirs: "Used | None", ours: "Cost | None") -> dict[str, Any]:
+    from gateway_analytics.costing import exact_sum
+
     provider_tokens = _sum(theirs)
     tokens = _sum(ours)
     provider_cost = theirs.cost_usd if theirs else None
@@ -98,7 +97,9 @@ def _row(key: tuple[str, str], theirs: "Used | None", ours: "Cost | None") -> di
         "tokens": tokens,
         "provider_cost_usd": provider_cost,
         "cost_usd": cost,
-        "difference_usd": None if provider_cost is None else provider_cost - (cost or 0),
+        "difference_usd": None
+        if provider_cost is None
+        else exact_sum((provider_cost, (cost or Decimal(0)).copy_negate())),
         "likely_cause": _cause(theirs, ours, provider_tokens, tokens),
     }
 

@@ -1,5 +1,7 @@
 """The biggest of everything, at a glance."""
 
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -7,6 +9,7 @@ import click
 from gateway_analytics.grouping import DIMENSIONS
 from gateway_analytics.options import Query, query_options
 from gateway_analytics.report import Column, Report
+from gateway_analytics.sql_text import sql
 
 if TYPE_CHECKING:
     from gateway_analytics.records import Records
@@ -25,6 +28,8 @@ _COLUMNS = (
 )
 _SHOWN = 5
 _BUCKETS = 24
+_DAYS_BY_HOUR = 2
+_COUNTS = ("requests", "failed_requests", "unpriced_requests")
 
 
 @click.command(epilog="Example: gateway-analytics top --last 7d --store /srv/store")
@@ -36,51 +41,37 @@ def command(query: Query) -> None:
     hour where the calls are of two days at most. percent is a share of the whole cost.
     """
     from gateway_analytics.calls import ask
-    from gateway_analytics.costing import Cost, costs, load_book
+    from gateway_analytics.costing import costs, load_book
     from gateway_analytics.output import write
     from gateway_analytics.records import Records, plural
-    from gateway_analytics.spark import spark_line
 
     book = load_book(query.prices, query.as_of)
     by = query.by or _BY
 
     def answer(records: Records) -> Report:
-        days = records.rows("SELECT count(DISTINCT CAST(received_at AS DATE)) AS n FROM calls")[0]["n"]
-        step = "CAST(received_at AS DATE)" if days > 2 else "epoch_ms(date_trunc('hour', received_at))"
+        priced = costs(records, book, ())
+        total = priced.total.as_row()
         rows: list[dict[str, Any]] = []
-        total, sentence, warnings = Cost(), None, []
+        found = _groups(records, book, by)
         for what in by:
-            priced = costs(records, book, (what,))
-            total, sentence, warnings = priced.total, priced.sentence, priced.warnings
             largest = sorted(
-                ((key[0], cost) for key, cost in priced.groups.items()),
-                key=lambda item: (-(item[1].cost_usd or 0), -item[1].requests, str(item[0])),
+                found[what],
+                key=lambda row: (-(row["cost_usd"] or 0), -row["requests"], row["name"] or ""),
             )
             shown = largest[: query.limit or _SHOWN]
-            trends = _trends(records, book, what, step, [name for name, _ in shown])
-            if len(largest) > len(shown):
-                records.notes.append(
-                    f"{plural(len(largest) - len(shown), f'more {what}')} not shown: use --limit."
-                )
-            for name, cost in shown:
-                share = cost.cost_usd / total.cost_usd * 100 if cost.cost_usd and total.cost_usd else None
-                rows.append(
-                    {column.name: cost.as_row().get(column.name) for column in _COLUMNS}
-                    | {
-                        "what": what,
-                        "name": None if name is None else str(name),
-                        "percent": None if share is None else round(float(share), 2),
-                        "trend": spark_line(trends[name]),
-                    }
-                )
+            if more := len(largest) - len(shown):
+                records.notes.append(f"{plural(more, f'more {what}')} not shown: use --limit.")
+            for row in shown:
+                share = row["cost_usd"] / total["cost_usd"] * 100 if row["cost_usd"] else None
+                rows.append(row | {"percent": None if share is None else round(float(share), 2)})
         report = Report(
             "top",
             records.range,
             _COLUMNS,
-            rows,
-            {name: value for name, value in total.as_row().items() if name in {c.name for c in _COLUMNS}},
-            records.warnings + warnings,
-            records.notes + ([sentence] if sentence else []),
+            [{column.name: row[column.name] for column in _COLUMNS} for row in rows],
+            {name: value for name, value in total.items() if name in {c.name for c in _COLUMNS}},
+            records.warnings + priced.warnings,
+            records.notes + ([priced.sentence] if priced.sentence else []),
         )
         report.arrange([query.sort] if query.sort else [], None)
         return report
@@ -88,18 +79,54 @@ def command(query: Query) -> None:
     write(ask(query, answer), query.form, query.output)
 
 
-def _trends(
-    records: "Records", book: "PriceBook", what: str, step: str, names: list[Any]
-) -> dict[Any, list[float]]:
-    """The cost of each of these per step (SQL over a record), oldest first."""
-    from gateway_analytics.costing import costs
+def _groups(records: "Records", book: "PriceBook", by: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Every value of each group, with its trend, from one pass over the calls."""
+    from gateway_analytics.costing import exact_sum
+    from gateway_analytics.spark import spark_line
+    from gateway_analytics.views import create_costs
 
-    records.connection.execute(
-        "SET VARIABLE top_names = CAST($names AS VARCHAR[])",
-        {"names": ["" if name is None else str(name) for name in names]},
+    create_costs(records, book)
+    days = records.rows("SELECT count(DISTINCT CAST(received_at AS DATE)) AS n FROM calls")[0]["n"]
+    columns = [f"g{number}" for number in range(len(by))]
+    per_step = records.rows(
+        sql(
+            "top",
+            columns="".join(
+                f"CAST({DIMENSIONS[name]} AS VARCHAR) AS {c}, " for name, c in zip(by, columns, strict=True)
+            ),
+            step="epoch_ms(date_trunc('day', received_at))"
+            if days > _DAYS_BY_HOUR
+            else "epoch_ms(date_trunc('hour', received_at))",
+            which=" ".join(f"WHEN grouping({c}) = 0 THEN {number}" for number, c in enumerate(columns)),
+            value=" ".join(f"WHEN grouping({c}) = 0 THEN {c}" for c in columns),
+            sets=", ".join(f"({c}, step)" for c in columns),
+        )
     )
-    named = f"list_contains(getvariable('top_names'), coalesce(CAST({DIMENSIONS[what]} AS VARCHAR), ''))"
-    priced = costs(records, book, (what,), extra={"step": step}, condition=named)
-    steps = sorted({key[-1] for key in priced.groups})[-_BUCKETS:]
-    spent = {key: float(cost.cost_usd or 0) for key, cost in priced.groups.items()}
-    return {name: [spent.get((name, moment), 0.0) for moment in steps] for name in names}
+    steps = sorted({row["step"] for row in per_step})[-_BUCKETS:]
+    found: dict[str, dict[str | None, dict[str, Any]]] = {name: {} for name in by}
+    for row in per_step:
+        group = found[by[row["which"]]].setdefault(
+            row["name"],
+            {"spent": None, "steps": {}} | dict.fromkeys(_COUNTS, 0),
+        )
+        for name in _COUNTS:
+            group[name] += row[name]
+        if row["spent"] is not None:
+            group["spent"] = exact_sum((group["spent"] or Decimal(0), row["spent"]))
+            group["steps"][row["step"]] = float(row["spent"])
+    return {
+        what: [
+            {
+                "what": what,
+                "name": name,
+                **{count: group[count] for count in _COUNTS},
+                # Nothing spent and nothing unpriced: it cost nothing.
+                "cost_usd": Decimal(0)
+                if group["spent"] is None and not group["unpriced_requests"]
+                else group["spent"],
+                "trend": spark_line([group["steps"].get(step, 0.0) for step in steps]),
+            }
+            for name, group in groups.items()
+        ]
+        for what, groups in found.items()
+    }

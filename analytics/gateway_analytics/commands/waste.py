@@ -40,7 +40,7 @@ def command(query: Query, probe_user: tuple[str, ...]) -> None:
     The last line is what was spent on answers; all lines together are the whole cost.
     """
     from gateway_analytics.calls import ask
-    from gateway_analytics.costing import costs, load_book
+    from gateway_analytics.costing import costs, exact_sum, load_book
     from gateway_analytics.output import write
     from gateway_analytics.records import Records
 
@@ -61,13 +61,13 @@ def command(query: Query, probe_user: tuple[str, ...]) -> None:
                 | cost.as_row()
                 | {"attempts": cost.attempts, "percent": None if share is None else round(share, 3)}
             )
-        rows.sort(key=lambda row: (row["spent_on"] == _ANSWERS, -(row["cost_usd"] or 0)))
+        rows.sort(key=lambda row: (row["spent_on"] == _ANSWERS, -(row["cost_usd"] or 0), row["spent_on"]))
         shown = (*columns(by), *_COLUMNS)
         spent = [row["cost_usd"] for row in rows if row["spent_on"] != _ANSWERS and row["cost_usd"]]
         totals = {
             **priced.total.as_row(),
             "attempts": priced.total.attempts,
-            "wasted_usd": sum(spent) or (total and total * 0),
+            "wasted_usd": None if total is None else exact_sum(spent),
         }
         report = Report(
             "waste",
