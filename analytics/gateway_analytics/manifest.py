@@ -46,7 +46,7 @@ class Manifest:
                 for name, one in document["files"].items()
             }
             quarantine = {name: int(size) for name, size in document["quarantine"].items()}
-            return cls(files, quarantine, dict(document["deleted_before"]))
+            return cls(files, quarantine, dict(document.get("deleted_before", {})))
         except FileNotFoundError:
             return cls()
         except OSError as error:
