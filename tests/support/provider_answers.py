@@ -361,4 +361,93 @@ MISTRAL = (
     ),
 )
 
-ALL = (*OPENAI, *AZURE, *ANTHROPIC, *GROQ, *DEEPSEEK, *OPENROUTER, *MISTRAL)
+# https://ai.google.dev/api/generate-content#UsageMetadata: the prompt's count includes the cache's, the
+# candidates' leaves out the thoughts.
+_GEMINI_USAGE = {
+    "promptTokenCount": 500,
+    "cachedContentTokenCount": 400,
+    "candidatesTokenCount": 60,
+    "thoughtsTokenCount": 40,
+    "totalTokenCount": 600,
+    "promptTokensDetails": [
+        {"modality": "TEXT", "tokenCount": 468},
+        {"modality": "AUDIO", "tokenCount": 32},
+    ],
+    "candidatesTokensDetails": [{"modality": "TEXT", "tokenCount": 60}],
+}
+_GEMINI_COUNTED = {
+    "input_tokens": 500,
+    "cached_input_tokens": 400,
+    "input_audio_tokens": 32,
+    "output_tokens": 100,
+    "output_audio_tokens": 0,
+    "reasoning_tokens": 40,
+    "response_model": "gemini-2.5-flash",
+}
+
+
+def _candidates(text: str, finish: str | None = None) -> list[dict[str, Any]]:
+    found: dict[str, Any] = {"content": {"role": "model", "parts": [{"text": text}]}, "index": 0}
+    return [found | ({"finishReason": finish} if finish else {})]
+
+
+GEMINI = (
+    Documented(
+        "gemini",
+        "gemini",
+        _GEMINI_COUNTED,
+        {
+            "candidates": _candidates("Hello!", "STOP"),
+            "usageMetadata": _GEMINI_USAGE,
+            "modelVersion": "gemini-2.5-flash",
+            "responseId": "r1",
+        },
+    ),
+    Documented(
+        "gemini streamed",
+        "gemini",
+        _GEMINI_COUNTED,
+        events=data(
+            {
+                "candidates": _candidates("Hel"),
+                "usageMetadata": {"promptTokenCount": 500, "totalTokenCount": 500},
+                "modelVersion": "gemini-2.5-flash",
+            },
+            {
+                "candidates": _candidates("lo!", "STOP"),
+                "usageMetadata": _GEMINI_USAGE,
+                "modelVersion": "gemini-2.5-flash",
+            },
+            done=False,
+        ),
+    ),
+)
+
+# https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html: inputTokens leaves the cache out.
+# It names no model in its answer.
+BEDROCK = (
+    Documented(
+        "bedrock",
+        "bedrock",
+        {
+            "input_tokens": 30 + 100 + 20,
+            "cached_input_tokens": 100,
+            "cache_write_tokens": 20,
+            "output_tokens": 7,
+        },
+        {
+            "output": {"message": {"role": "assistant", "content": [{"text": "Hello!"}]}},
+            "stopReason": "end_turn",
+            "usage": {
+                "inputTokens": 30,
+                "outputTokens": 7,
+                "totalTokens": 157,
+                "cacheReadInputTokens": 100,
+                "cacheWriteInputTokens": 20,
+            },
+            "metrics": {"latencyMs": 1275},
+        },
+    ),
+)
+
+ALL = (*OPENAI, *AZURE, *ANTHROPIC, *GROQ, *DEEPSEEK, *OPENROUTER, *MISTRAL, *GEMINI, *BEDROCK)

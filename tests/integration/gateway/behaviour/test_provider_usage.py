@@ -24,10 +24,14 @@ FACTS = (
     "response_model",
 )
 
-# MLflow has no setting for where it is; without this, the test would call the real one.
+# MLflow has no setting for where these three are; without one, the test would call the real ones.
 _REDIRECT = """
+from mlflow.gateway.providers.bedrock import AmazonBedrockProvider
+from mlflow.gateway.providers.gemini import GeminiProvider
 from mlflow.gateway.providers.mistral import MistralProvider
-MistralProvider.base_url = property(lambda self: "{url}")
+for provider in (GeminiProvider, MistralProvider):
+    provider.base_url = property(lambda self: "{url}")
+AmazonBedrockProvider._get_token_auth_base_url = lambda self: "{url}"
 """
 
 
@@ -48,6 +52,7 @@ def gateway(upstream: HostileServer, tmp_path_factory: pytest.TempPathFactory) -
         "openai_api_version": "2024-10-21",
     }
     like_openai = {"api_key": "$PROVIDER_KEY", "api_base": url}
+    token = {"aws_config": {"aws_region": "eu-central-1", "aws_bearer_token": "bedrock-api-key-1"}}
     config = {
         "endpoints": [
             openai_endpoint("openai", url),
@@ -64,6 +69,8 @@ def gateway(upstream: HostileServer, tmp_path_factory: pytest.TempPathFactory) -
             endpoint("deepseek", "chat", "deepseek", "deepseek-reasoner", **like_openai),
             endpoint("openrouter", "chat", "openrouter", "anthropic/claude-sonnet-4.5", **like_openai),
             endpoint("mistral", "chat", "mistral", "mistral-large-latest", mistral_api_key="$PROVIDER_KEY"),
+            endpoint("gemini", "chat", "gemini", "gemini-2.5-flash", gemini_api_key="$PROVIDER_KEY"),
+            endpoint("bedrock", "chat", "bedrock", "anthropic.claude-3-haiku-20240307-v1:0", **token),
         ]
     }
     directory = tmp_path_factory.mktemp("redirect")
