@@ -1,4 +1,4 @@
-"""A call that needs no adapter is the one that MLflow's own provider makes: same URL, credentials and body."""
+"""A call without an adapter is the one that MLflow's own provider makes: same URL, credentials and body."""
 
 import asyncio
 import json
