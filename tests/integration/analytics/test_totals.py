@@ -115,7 +115,7 @@ def test_costs_add_up(
 
 
 @settings(max_examples=10, deadline=None)
-@given(records=many(), command=st.sampled_from(["costs", "requests"]))
+@given(records=many(), command=st.sampled_from(["costs", "requests", "keys", "waste", "latency"]))
 def test_json_lines_and_csv_say_what_json_says(
     numbered: Iterator[Path], records: list[dict[str, Any]], command: str
 ) -> None:
