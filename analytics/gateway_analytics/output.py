@@ -103,33 +103,20 @@ def _markdown(report: Report, file: IO[str]) -> None:
 
 
 def _table(report: Report, file: IO[str]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from gateway_analytics.terminal_table import write_table
 
     report = replace(report, columns=_shown_columns(report))
-    # Off a terminal nothing is cut to fit one.
-    width = None if file.isatty() else 100_000
-    console = Console(file=file, width=width, highlight=False, markup=False, emoji=False)
-    table = Table(box=box.SIMPLE, show_footer=bool(report.total_row and report.totals), pad_edge=False)
-    totals = _total_cells(report)
-    for column, total in zip(report.columns, totals, strict=True):
-        table.add_column(
-            Text(column.name.replace("_", "\n")),  # narrow columns fit a terminal
-            Text(total),
-            justify="left" if column.kind in ("text", "time", "bool") else "right",
-            overflow="fold",
-            header_style="bold",
-            footer_style="bold",
+    cells = [
+        [shortened(_shown(row.get(column.name), column), column.longest) for column in report.columns]
+        for row in report.rows
+    ]
+    totals = _total_cells(report) if report.total_row and report.totals else None
+    left_out = write_table(file, report.columns, cells, totals)
+    if left_out:
+        names = ", ".join(left_out)
+        click.echo(
+            f"left out, to fit the window: {names}. A wider window or --format csv has them.", err=True
         )
-    for row in report.rows:
-        table.add_row(*(Text(shortened(_shown(row.get(c.name), c), c.longest)) for c in report.columns))
-    # Rich pads lines to the table's width; nobody needs the blanks at their ends.
-    with console.capture() as capture:
-        console.print(table)
-    lines = [line.rstrip() for line in capture.get().splitlines()]
-    file.write("".join(line + "\n" for line in lines if line))
 
 
 def _html(report: Report, file: IO[str]) -> None:
