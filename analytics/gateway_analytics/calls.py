@@ -23,7 +23,7 @@ _FIELDS = {
 _BEGINNING = "0001-01-01"
 
 
-IN_RANGE = (
+_IN_RANGE = (
     "received_at >= coalesce(getvariable('since'), TIMESTAMPTZ '-infinity')"
     " AND received_at <= coalesce(getvariable('until'), TIMESTAMPTZ 'infinity')"
 )
@@ -58,7 +58,7 @@ def view_calls(records: Records, owners: list[dict[str, Any]]) -> None:
             "INSERT INTO ownership VALUES ($api_key, $owner, $team, $valid_from)",
             [entry | {"valid_from": str(entry["valid_from"] or _BEGINNING)} for entry in owners],
         )
-    execute(sql("owners", in_range=IN_RANGE))
+    execute(sql("owners", in_range=_IN_RANGE))
 
 
 def read_owners(path: Path) -> list[dict[str, Any]]:

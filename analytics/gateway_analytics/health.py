@@ -4,19 +4,22 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
-from gateway_analytics.calls import IN_RANGE
 from gateway_analytics.costing import costs
 from gateway_analytics.records import Records, plural
 from gateway_analytics.sql_text import sql
+from gateway_analytics.verification import explain
 from gateway_contracts.price_book import PriceBook, Unpriced
 
 _LATE_SECONDS = 3600
 _SKEW_MS = 1000
 _DAYS_LEFT_WARN, _DAYS_LEFT_FAIL = 14, 2
 _DAYS_MEASURED = 7
+# As `verify` has them unless told otherwise.
+_SETTLE, _OVERDUE = timedelta(minutes=10), timedelta(days=7)
 
 Status = Literal["ok", "warn", "fail"]
 
@@ -35,8 +38,7 @@ def examine(records: Records, store: Path, book: PriceBook) -> Iterator[Finding]
     """Every check, on the calls of a question that was asked with `access`."""
     yield from _hosts(records)
     yield _refused(records)
-    yield _gaps(records)
-    yield _witness(records)
+    yield _witnesses(records, store)
     yield disk(store)
     yield _prices(records, book)
 
@@ -71,25 +73,25 @@ def _refused(records: Records) -> Finding:
     return Finding("lines", "ok", "every line is a record")
 
 
-def _gaps(records: Records) -> Finding:
-    row = records.rows(sql("doctor_gaps"))[0]
-    if not row["missing"]:
-        return Finding("gaps", "ok", "no number is missing in any worker's records")
-    found = f"{plural(int(row['missing']), 'record')} missing of {plural(row['workers'], 'worker')}"
-    examples = " ".join(row["examples"])
-    return Finding(
-        "gaps", "fail", f"{found} (boot_id {examples})", "On their way, or lost: see the shippers."
-    )
-
-
-def _witness(records: Records) -> Finding:
-    row = records.rows(sql("doctor_witness", in_range=IN_RANGE))[0]
-    if not row["calls"]:
-        return Finding("second witness", "ok", "every call that passed a load balancer has its record")
-    found = f"{plural(row['calls'], 'call')} without a record (request_id {' '.join(row['examples'])})"
-    return Finding(
-        "second witness", "warn", found, "A gateway died with them, or its records are still away."
-    )
+def _witnesses(records: Records, store: Path) -> Finding:
+    """What `verify` finds, in short."""
+    rows = explain(records, store, ("host",), (), _SETTLE, _OVERDUE)
+    counts = next((row for row in rows if row["is_total"]), None)
+    count = {name: int(counts[name]) if counts else 0 for name in ("lost", "sequence_gaps", "in_flight")}
+    remedy = "See gateway-analytics verify, and the hosts' shippers."
+    if count["lost"]:
+        missing = plural(count["sequence_gaps"], "number")
+        return Finding(
+            "records", "fail", f"{plural(count['lost'], 'record')} lost; {missing} missing", remedy
+        )
+    if count["in_flight"]:
+        return Finding("records", "warn", f"{plural(count['in_flight'], 'call')} died with a gateway", remedy)
+    if count["sequence_gaps"]:
+        found = (
+            f"{plural(count['sequence_gaps'], 'number')} missing, of records that may still be on their way"
+        )
+        return Finding("records", "warn", found, remedy)
+    return Finding("records", "ok", "none is missing")
 
 
 def disk(store: Path) -> Finding:

@@ -28,9 +28,8 @@ _PERIOD = "7d"
 def command(query: Query) -> None:
     """Look over a store: what is late, lost, refused or about to run out; the last 7 days, unless told.
 
-    Per host its newest call and its clock; lines that are no records; gaps in workers' numbers; calls that
-    a load balancer saw and no record tells of; disk days left; models without a price. Exit code 1 where a
-    check fails.
+    Per host its newest call and its clock; lines that are no records; records that are missing, of which
+    `verify` says more; disk days left; models without a price. Exit code 1 where a check fails.
     """
     from gateway_analytics.calls import ask
     from gateway_analytics.costing import load_book
@@ -42,6 +41,8 @@ def command(query: Query) -> None:
         raise UsageProblem("doctor looks at a store. Use --store in place of --results.")
     if query.by:
         raise UsageProblem("doctor has no groups. Leave out --by.")
+    if any(query.filters.values()):
+        raise UsageProblem("doctor looks at the whole store. Leave out filters such as --model.")
     if query.since is query.until is query.last is None:
         query = replace(query, last=_PERIOD)
     book = load_book(query.prices, query.as_of)

@@ -57,13 +57,11 @@ def test_what_is_lost_late_or_unpriced_is_found(store: Store) -> None:
         "host gateway-2": "warn",
         "host gateway-3": "warn",
         "lines": "fail",
-        "gaps": "fail",
-        "second witness": "warn",
+        "records": "fail",
         "disk": "ok",
         "prices": "warn",
     }
-    assert "2 records missing" in checks["gaps"]["found"]
-    assert "1 call without a record (request_id nobody-knows)" in checks["second witness"]["found"]
+    assert "2 numbers missing" in checks["records"]["found"]
     assert "+30" in checks["host gateway-3"]["found"]
     assert "home-made" in checks["prices"]["found"]
     assert all(row["remedy"] for row in checks.values() if row["status"] != "ok")

@@ -118,7 +118,7 @@ def test_what_it_shows_adds_up_to_the_costs(store: Store, tmp_path: Path) -> Non
     assert len(data["steps"]) == len(data["latency"]) == 5
     assert (len(data["keys"]), data["keys"][-1]) == (12, "other")
     assert data["budgets"][0]["limit_usd"] == "5.00"
-    assert {"lines", "gaps", "disk"} <= {row["check"] for row in data["quality"]}
+    assert {"lines", "records", "disk"} <= {row["check"] for row in data["quality"]}
     assert any("home-made" in warning for warning in data["warnings"])
 
 
