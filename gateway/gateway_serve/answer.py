@@ -108,14 +108,21 @@ class Answer:
             # An event that ends a part of an answer of the Responses API says all of the part once more.
             news = [line for line in lines.split(b"\n") if b'.done"' not in line]
             self._parts += _OUTPUT.findall(b"\n".join(news))
-        if self.has_output and not _TELLING.search(lines):
-            return
-        for line in lines.split(b"\n"):
-            self.read_line(line)
+        start = 0
+        while start < len(lines):
+            if self.has_output:
+                # From the first output on, only lines that tell something else matter.
+                found = _TELLING.search(lines, start)
+                if found is None:
+                    return
+                start = max(lines.rfind(b"\n", start, found.start()) + 1, start)
+            end = lines.find(b"\n", start)
+            end = len(lines) if end < 0 else end
+            self._read_line(lines[start:end])
+            start = end + 1
 
-    def read_line(self, line: bytes) -> None:
-        """Take in one line of a stream of server-sent events."""
-        if not line.startswith(b"data:") or (self.has_output and not _TELLING.search(line)):
+    def _read_line(self, line: bytes) -> None:
+        if not line.startswith(b"data:"):
             return
         data = line[5:].strip()
         if data == b"[DONE]":

@@ -59,7 +59,7 @@ class EventStream:
         signature = self._signature
         if not signature:
             return lines
-        if b'"provider":' in lines or b"{}" in lines:
+        if b'"provider":' in lines or b" {}" in lines or b"data:{}" in lines:
             return b"".join(_resigned(line, signature) for line in lines.splitlines(True))
         # JSON has no line feed of its own, so this is the end of the event's object.
         return lines.replace(b"}\n", signature + b"}\n").replace(b"}\r\n", signature + b"}\r\n")

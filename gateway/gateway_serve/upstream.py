@@ -178,7 +178,7 @@ class _ObservedLines:
             now = perf_counter()
             attempt.waited += now - began
         answer = attempt.answer
-        answer.read_line(line)
+        answer.read_lines(line)
         if answer.has_output and attempt.first_output_at is None:
             attempt.first_output_at = now
         return line

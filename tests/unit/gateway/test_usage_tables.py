@@ -134,7 +134,7 @@ def chunk(
 def read(stream: list[bytes]) -> Answer:
     answer = Answer()
     for line in stream:
-        answer.read_line(line)
+        answer.read_lines(line)
     return answer
 
 
@@ -246,7 +246,7 @@ def test_junk_is_survived_and_means_nothing(junk: Any) -> None:
     whole, stream = Answer(), Answer()
     whole.read_whole(junk)
     for line in [*lines(junk), b"data: {broken\n", b"\xff\xfe\n", b": comment\n", b"data:\n"]:
-        stream.read_line(line)
+        stream.read_lines(line)
     for answer in (whole, stream):
         assert answer.usage("openai") == Usage()
         assert (answer.response_model, answer.finish_reason, answer.has_output) == (None, None, False)
