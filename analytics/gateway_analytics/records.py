@@ -37,7 +37,7 @@ _FILTERED = {
     "host": ("host",),
     "status": ("CAST(http_status AS VARCHAR)", "concat(http_status // 100, 'xx')"),
 }
-_TRIES = 5
+_TRIES = 20
 
 
 @dataclass
@@ -85,7 +85,10 @@ def ask(query: "Query", question: Callable[[Records], T], *, access: bool = Fals
                 for view, kind in kinds.items():
                     _open(records, kind, view, query, files[view], Path(directory))
                 _notes(records, query, files["records"])
-                return question(records)
+                answer = question(records)
+            # What was read under a listed name may be a later file, and the first one then in no listed file.
+            if attempt == _TRIES or not any(listed.replaced for listed in files.values()):
+                return answer
         except (duckdb.IOException, duckdb.InvalidInputException, OSError) as error:
             if attempt < _TRIES and any(listed.vanished for listed in files.values()):
                 continue

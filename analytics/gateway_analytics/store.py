@@ -20,11 +20,17 @@ class StoreFiles:
     parquet: list[str]
     # Bytes at the beginning of an incoming file that compaction is done with.
     consumed: Mapping[str, int] = field(default_factory=dict)
+    inodes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def vanished(self) -> bool:
-        """Whether a file is gone since it was listed: compaction replaced it meanwhile."""
-        return any(not Path(name).exists() for name in (*self.incoming, *self.parquet))
+        """Whether a file is gone since it was listed: compaction was done with it meanwhile."""
+        return self.replaced or any(not Path(name).exists() for name in (*self.incoming, *self.parquet))
+
+    @property
+    def replaced(self) -> bool:
+        """Whether an incoming file is another one of the same name by now."""
+        return any(_inode(name) not in (None, inode) for name, inode in self.inodes.items())
 
 
 def list_files(
@@ -41,7 +47,7 @@ def list_files(
                 f"--store: {store} is no directory. Give the one that holds incoming/ and requests/."
             )
         # In this order: what compaction moves meanwhile is seen twice, and counted once, instead of never.
-        incoming, consumed = _incoming(store, kind)
+        incoming, consumed, inodes = _incoming(store, kind)
         parquet: list[str] = []
         partitions = store / kind.name
         for partition in sorted(entry.name for entry in partitions.iterdir()) if partitions.is_dir() else ():
@@ -49,23 +55,30 @@ def list_files(
             if day == partition or (first_utc_date or day) > day or day > (last_utc_date or day):
                 continue
             parquet += list_parts(partitions / partition)
-    return StoreFiles(incoming, parquet, consumed)
+    return StoreFiles(incoming, parquet, consumed, inodes)
 
 
-def _incoming(store: Path, kind: RecordKind) -> tuple[list[str], dict[str, int]]:
-    """Files with lines that compaction has not read, and how much of each it has."""
+def _inode(name: str) -> int | None:
+    try:
+        return Path(name).stat().st_ino
+    except FileNotFoundError:
+        return None
+
+
+def _incoming(store: Path, kind: RecordKind) -> tuple[list[str], dict[str, int], dict[str, int]]:
+    """Files with lines that compaction has not read, how much of each it has, and their inodes."""
     names = sorted(files(store / "incoming" / kind.name, ".jsonl"))
     manifest = Manifest.load(store)
-    unread, consumed = [], {}
+    consumed, inodes = {}, {}
     for name in names:
         try:
             done = manifest.consumed(store, f"{kind.name}/{Path(name).name}")
-            if Path(name).stat().st_size > done:
-                unread.append(name)
-                consumed[name] = done
+            status = Path(name).stat()
+            if status.st_size > done:
+                consumed[name], inodes[name] = done, status.st_ino
         except FileNotFoundError:
             continue  # compaction was done with it
-    return unread, consumed
+    return list(consumed), consumed, inodes
 
 
 def list_parts(partition: Path) -> list[str]:

@@ -5,13 +5,14 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
-from gateway_analytics import batches
+from gateway_analytics import batches, compact_run
 from gateway_contracts.request_record import encode
 from support.analytics_store import Store, ask, record, run
 
@@ -267,6 +268,44 @@ def test_a_damaged_manifest_is_named_and_can_be_removed(store: Store) -> None:
     manifest.unlink()
     assert compact(store)["repeated"] == 1
     assert ask(store, "requests")["totals"]["requests"] == 1
+
+
+def test_queries_are_right_while_records_arrive_and_are_compacted(store: Store) -> None:
+    """A writer, compaction and queries at the same time; old files go, small parts are merged."""
+    written = [0]
+    done = threading.Event()
+
+    def write() -> None:
+        for number in range(12):
+            for half in range(2):
+                first = number * 40 + half * 20
+                store.append((record(n) for n in range(first, first + 20)), f"{number}.jsonl")
+                written[0] = first + 20
+                done.wait(0.1)
+
+    def compact_again_and_again() -> None:
+        while not done.is_set():
+            # What is a second old is done with: the writer comes back to a file sooner.
+            compact_run.run(store.path, 1, {})
+
+    threads = [threading.Thread(target=write), threading.Thread(target=compact_again_and_again)]
+    for thread in threads:
+        thread.start()
+    try:
+        while threads[0].is_alive():
+            before = written[0]
+            counted = ask(store, "requests")["totals"]["requests"]
+            # The writer may be in the midst of its next twenty.
+            assert before <= counted <= written[0] + 20
+    finally:
+        threads[0].join()
+        done.set()
+        threads[1].join()
+    assert ask(store, "requests")["totals"]["requests"] == 480
+    for path in store.incoming.glob("*.jsonl"):
+        age(path)
+    compact(store, "--settle", "1")
+    assert parquet(store, "count(*), count(DISTINCT sequence)") == [(480, 480)]
 
 
 def test_what_is_no_store_is_named(tmp_path: Path) -> None:
