@@ -1,7 +1,9 @@
 """`gateway-analytics prices`: history, checks, and what a newer catalogue adds."""
 
 import json
+import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -221,3 +223,30 @@ def test_as_of_prices_with_what_was_known_then(tmp_path: Path) -> None:
     }
     assert known == {"2025-12-31": None, "2026-04-30": "2.00", "2026-05-01": "1.50"}
     assert ask(store, "costs", "--prices", str(book))["totals"]["cost_usd"] == "1.50"
+
+
+@pytest.mark.parametrize("place", ["installed", "wheel", "directory"])
+def test_a_catalogue_is_found_where_mlflow_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    root = tmp_path / "lib"
+    directory = root / "mlflow" / "utils" / "model_catalog"
+    directory.mkdir(parents=True)
+    text = json.dumps({"models": {"brand-new": listed(1, 2)}})
+    (directory / "openai.json").write_text(text)
+    found = SimpleNamespace(submodule_search_locations=[str(root / "mlflow")])
+    monkeypatch.setattr("gateway_analytics.price_catalog.util.find_spec", lambda _: found)
+    wheel = tmp_path / "mlflow-9.9.9-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as file:
+        file.writestr("mlflow/utils/model_catalog/openai.json", text)
+    where = {"installed": [], "wheel": ["--catalog", str(wheel)], "directory": ["--catalog", str(root)]}[
+        place
+    ]
+    book = tmp_path / "prices.yml"
+    book.write_text(OWN)
+    arguments = ["refresh", "--prices", str(book), "--provider", "openai", *where]
+    (row,) = ask(None, "prices", *arguments)["rows"]
+    assert (row["change"], row["model"]) == ("new", "brand-new")
+    source = PriceBook.load(book).prices[-1].source
+    assert source is not None
+    assert source.startswith("MLflow 9.9.9" if place == "wheel" else "MLflow")
