@@ -36,6 +36,7 @@ def gateway_config_problems(fleet: dict[str, Any]) -> list[Problem]:
         problems = shapes or [
             *_endpoint_problems(endpoints),
             *_name_problems(endpoints, routes),
+            *_fallback_problems(endpoints),
             *_route_problems(endpoints, routes),
             *_secret_problems(endpoints, secrets),
         ]
@@ -106,6 +107,26 @@ def _name_problems(endpoints: list[dict[str, Any]], routes: list[dict[str, Any]]
             yield "gateway_routes", f"a route and an endpoint have the name {name!r}", "Rename one of them"
         elif count > 1:
             yield "gateway_routes", f"{count} routes have the name {name!r}", "Give each a name of its own"
+
+
+def _fallback_problems(endpoints: list[dict[str, Any]]) -> Iterator[Finding]:
+    types = {endpoint.get("name"): endpoint.get("endpoint_type") for endpoint in endpoints}
+    for endpoint in endpoints:
+        label, fallbacks = f"endpoint {endpoint.get('name')!r}", endpoint.get("fallbacks", [])
+        if not isinstance(fallbacks, list):
+            yield (
+                "gateway_endpoints",
+                f"{label} has no list of fallbacks",
+                "List the names of other endpoints",
+            )
+            continue
+        for name in fallbacks:
+            if name == endpoint.get("name") or types.get(name) != endpoint.get("endpoint_type"):
+                yield (
+                    "gateway_endpoints",
+                    f"{label} has the fallback {name!r}, which is no other endpoint of its type",
+                    f"Use endpoints of type {endpoint.get('endpoint_type')}",
+                )
 
 
 def _route_problems(endpoints: list[dict[str, Any]], routes: list[dict[str, Any]]) -> Iterator[Finding]:

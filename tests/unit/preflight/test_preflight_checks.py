@@ -224,6 +224,14 @@ def test_the_same_port_on_different_hosts_is_fine() -> None:
             },
             "gateway_routes (group gateway): route 'r' has traffic_percentage 90.",
         ),
+        (
+            {"gateway_endpoints": [endpoint() | {"fallbacks": ["chta"]}]},
+            "gateway_endpoints (group gateway): endpoint 'chat' has the fallback 'chta', which is no other endpoint",
+        ),
+        (
+            {"gateway_endpoints": [endpoint() | {"fallbacks": "chat"}]},
+            "gateway_endpoints (group gateway): endpoint 'chat' has no list of fallbacks.",
+        ),
     ],
 )
 def test_a_gateway_configuration_that_cannot_work_is_named(config: dict[str, Any], said: str) -> None:
