@@ -226,7 +226,7 @@ def test_the_same_port_on_different_hosts_is_fine() -> None:
         ),
         (
             {"gateway_endpoints": [endpoint() | {"fallbacks": ["chta"]}]},
-            "gateway_endpoints (group gateway): endpoint 'chat' has the fallback 'chta', which is no other endpoint",
+            "gateway_endpoints (group gateway): endpoint 'chat' has the fallback 'chta', which is no",
         ),
         (
             {"gateway_endpoints": [endpoint() | {"fallbacks": "chat"}]},
