@@ -48,7 +48,6 @@ def ask(query: Query, question: Callable[[Records], T], *, access: bool = False)
 def view_calls(records: Records, owners: list[dict[str, Any]]) -> None:
     """Create the view; owners are entries of a file of owners."""
     execute = records.connection.execute
-    execute("SET enable_progress_bar = false")  # DuckDB would draw it on standard output
     execute(
         "CREATE OR REPLACE TEMP TABLE ownership"
         " (api_key_id VARCHAR, owner VARCHAR, team VARCHAR, valid_from DATE)"

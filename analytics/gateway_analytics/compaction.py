@@ -97,6 +97,7 @@ def open_duckdb(store: Path, memory: str, threads: int = 1) -> Iterator["duckdb.
         }
     )
     try:
+        connection.execute("SET enable_progress_bar = false")  # it would be drawn on standard output
         yield connection
     finally:
         connection.close()

@@ -73,6 +73,7 @@ def ask(query: "Query", question: Callable[[Records], T], *, access: bool = Fals
             config={"autoinstall_known_extensions": False, "temp_directory": tempfile.gettempdir()}
         )
         try:
+            connection.execute("SET enable_progress_bar = false")  # it would be drawn on standard output
             span = timerange.resolve(connection, query.tz, query.since, query.until, query.last)
             connection.execute("SET VARIABLE margin = $margin", {"margin": margin})
             for view, kind in kinds.items():

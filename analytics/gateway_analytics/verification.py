@@ -11,7 +11,9 @@ from gateway_analytics.records import Records
 from gateway_analytics.sql_text import sql
 
 # Calls that leave a request record (docs/request-record.md); a load balancer sees others, too.
-CALL_PATH = "/(gateway|endpoints)/[^/]+/invocations|/v1/(chat/completions|completions|embeddings)"
+CALL_PATH = (
+    "/(gateway|endpoints)/[^/]+/invocations|/v1/(chat/completions|completions|embeddings|messages|responses)"
+)
 # How a call that passed a load balancer is explained.
 CLASSES = (
     *("recorded", "limited", "no_call", "before_gateway", "in_flight", "not_yet_shipped"),
