@@ -5,6 +5,8 @@ const [STEP, MODEL, KEY, CALLS, FAILED, INPUT, OUTPUT, COST, UNPRICED] = [0, 1, 
 const chosen = { [MODEL]: -1, [KEY]: -1 };
 const byId = (id) => document.getElementById(id);
 const whole = (n) => Math.round(n).toLocaleString("en-US");
+const short = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
+const axis = (unit, n) => (Math.abs(n) < 1e4 ? unit(n) : (unit === dollars ? "$" : "") + short.format(n));
 const dollars = (n) => "$" + n.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: n && Math.abs(n) < 1 ? 6 : 2 });
 
 function element(tag, attributes = {}, ...children) {
@@ -52,7 +54,7 @@ function chart(id, { stacks = [], lines = [], unit, tip }) {
   for (const part of [0, 0.5, 1]) {
     const y = scale(most * part);
     svg.append(element("line", { class: "grid", x1: left, x2: width, y1: y, y2: y }),
-      element("text", { x: left - 6, y: y + 4, "text-anchor": "end" }, unit(most * part)));
+      element("text", { x: left - 6, y: y + 4, "text-anchor": "end" }, axis(unit, most * part)));
   }
   const every = Math.max(1, Math.ceil(steps / 6));
   data.steps.forEach((step, n) => {
