@@ -39,6 +39,8 @@ WHOLE_NUMBERS = {
 }
 # Zero for none.
 COUNTS = {"load_balancer": ("load_balancer_requests_per_minute", "load_balancer_requests_burst")}
+# A stopping gateway waits 12 seconds (GATEWAY_LINGER) for load balancers to close their idle connections.
+LONGEST_KEEPALIVE_S = 10
 PORTS = {
     "gateway": ("gateway_first_port",),
     "load_balancer": ("load_balancer_port",),
@@ -122,6 +124,14 @@ def _host_problems(host: str, variables: dict[str, Any], groups: dict[str, list[
         for name in PORTS[role]:
             if name in variables and not (_is_whole(variables[name]) and int(variables[name]) <= 65535):
                 yield problem(name, host, f"is {variables[name]!r}", "Use a port number from 1 to 65535")
+    kept = variables.get("load_balancer_keepalive_timeout")
+    if "load_balancer" in roles and _is_whole(kept) and int(kept) > LONGEST_KEEPALIVE_S:
+        yield problem(
+            "load_balancer_keepalive_timeout",
+            host,
+            f"is {kept}: a gateway that stops would close connections that calls are being sent on",
+            f"Use at most {LONGEST_KEEPALIVE_S}",
+        )
     yield from _port_problems(host, variables, roles)
     if "gateway" in roles:
         yield from _limit_problems(host, variables)

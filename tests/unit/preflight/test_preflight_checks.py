@@ -149,6 +149,10 @@ def test_memory_is_read_as_docker_reads_it(value: Any) -> None:
             "gateway_trusted_proxies (group gateway): holds 'lb.example.com'",
         ),
         (
+            {"load_balancer_keepalive_timeout": 11},
+            "load_balancer_keepalive_timeout (gateway-1): is 11: a gateway that stops would close",
+        ),
+        (
             {"gateway_graceful_timeout": 60},
             "gateway_graceful_timeout (group gateway): is 60, less than load_balancer_read_timeout",
         ),
