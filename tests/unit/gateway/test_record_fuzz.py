@@ -18,6 +18,7 @@ from gateway_contracts.request_record import (
     fitting,
     problem,
 )
+from support.least_record import IDENTITY, RECORD
 
 # A long run: FUZZ_EXAMPLES=100000 pytest tests/unit/gateway/test_record_fuzz.py
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "150"))
@@ -57,20 +58,6 @@ ANYTHING = st.recursive(
     max_leaves=5,
 )
 
-# What the gateway always knows; the rest is up to callers and providers.
-OWN = {
-    "request_id": "r-1",
-    "attempt": 1,
-    "final": True,
-    "received_at": "2026-01-02T03:04:05.000006Z",
-    "client_address": "192.0.2.7",
-    "stream": False,
-    "http_status": 200,
-    "duration_ms": 1.5,
-    "request_bytes": 10,
-    "response_bytes": 20,
-}
-IDENTITY = {"gateway_version": "1.2.3", "config_digest": "0123456789ab"}
 NULLABLE = [field.name for field in FIELDS if field.nullable]
 NAMES = [field.name for field in FIELDS]
 
@@ -101,7 +88,7 @@ def check(line: bytes) -> dict[str, Any]:
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(extra=st.dictionaries(st.sampled_from([*NULLABLE, "no_such_field"]), ANYTHING))
 def test_whatever_callers_and_providers_say_is_one_valid_line(extra: dict[str, Any]) -> None:
-    whole = OWN | IDENTITY | {"boot_id": "b", "sequence": 1, "host": "h", "instance": "i"}
+    whole = RECORD | IDENTITY | {"boot_id": "b", "sequence": 1, "host": "h", "instance": "i"}
     check(encode(whole | {"schema_version": SCHEMA_VERSION} | extra))
 
 
