@@ -24,7 +24,10 @@ venv: $(VENV)/.installed  ## create the Python environment in .venv
 test: venv  ## unit, integration and fleet tests
 	tests/support/install_packages.sh nginx openssh-client
 	-tests/support/ensure_docker.sh
-	pytest
+	pytest $(PYTEST)
+
+test-full: PYTEST = -m ''
+test-full: test  ## the long tests too: minutes each, on test hosts
 
 demo: venv  ## show the system at work on one test host
 	DEMO_STARTED=$(DEMO_STARTED) demo/run.sh
@@ -78,5 +81,5 @@ requirements:  ## pin pyproject.toml's dependencies again, with hashes
 	$(COMPILE) --all-extras requirements/build.in -o requirements/dev.txt
 	$(subst pyproject.toml,bench/pinned/litellm.in,$(COMPILE)) -o bench/pinned/litellm.txt
 
-.PHONY: help venv test demo demo-fleet demo-remove lint requirements kill-compaction \
+.PHONY: help venv test test-full demo demo-fleet demo-remove lint requirements kill-compaction \
 	bench-gateway bench-memory bench-streams bench-disconnects bench-load-client bench-compact
