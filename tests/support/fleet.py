@@ -18,6 +18,7 @@ import requests
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STORE = "/var/lib/llm-gateway/store"
+CUT = 0  # the status of an answer that began and did not come to its end
 
 
 def wait_until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
@@ -51,7 +52,7 @@ def molecule(command: str) -> str:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a caller got: HTTP status, request id, and the text of the answer."""
+    """What a caller got: HTTP status (`CUT` where it ended too early), request id, and the answer's text."""
 
     status: int
     request_id: str | None
@@ -138,8 +139,11 @@ class Fleet:
         with post(
             f"{self.base_url}/gateway/chat/invocations", json=body, stream=stream, timeout=60
         ) as response:
-            text = response.text
-            return Answer(response.status_code, response.headers.get("X-Request-ID"), text)
+            request_id = response.headers.get("X-Request-ID")
+            try:
+                return Answer(response.status_code, request_id, response.text)
+            except requests.exceptions.ChunkedEncodingError as error:
+                return Answer(CUT, request_id, str(error))
 
     def calls(self, count: int, concurrency: int = 8) -> list[Answer]:
         """`count` chat calls, every second one streamed."""
