@@ -101,7 +101,7 @@ class Application:
         """Call this in a new worker process, before it serves; no other process has its number."""
         self.metrics.begin_process(worker)
         if self._keys is not None:
-            self._keys.watch(self.metrics.keys_current)
+            self._keys.watch(self.metrics)
         if self._log is not None:
             self._log.begin_process()
 

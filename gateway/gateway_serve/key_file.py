@@ -1,8 +1,10 @@
 """The file of keys on disk, followed as it changes."""
 
 import logging
+import os
 import threading
 from pathlib import Path
+from typing import Protocol
 
 from prometheus_client import Gauge
 
@@ -11,6 +13,13 @@ from gateway_serve.api_keys import ApiKeys, KeyFileError
 _logger = logging.getLogger(__name__)
 
 _INTERVAL_S = 1.0
+
+
+class KeyMetrics(Protocol):
+    """Where a process tells what became of the file."""
+
+    keys_current: Gauge
+    keys_file_mtime: Gauge
 
 
 class KeyFile:
@@ -24,15 +33,16 @@ class KeyFile:
         self.path = path
         self.keys = ApiKeys([])
         self.problem: str | None = None  # why the file as it is now is not in force
-        self._seen: tuple[int, int, int, int] | None = None
-        self._current: Gauge | None = None
+        self.mtime = 0.0  # of the version in force, in seconds since 1970
+        self._seen: os.stat_result | None = None
+        self._metrics: KeyMetrics | None = None
         self._stop = threading.Event()
         self._watcher: threading.Thread | None = None
 
     def load(self) -> None:
         """Read the file now. Raises KeyFileError."""
         # Looked at before it is read: a change in between is then seen next time.
-        self._seen = self._stamp()
+        self._seen = self._stat()
         try:
             text = self.path.read_bytes()
         except OSError as error:
@@ -44,11 +54,12 @@ class KeyFile:
             self.keys = ApiKeys.parse(text)
         except KeyFileError as error:
             raise KeyFileError(f"{self.path} is no valid file of keys: {error}") from None
+        self.mtime = self._seen.st_mtime if self._seen is not None else 0.0
         self.problem = None
 
     def refresh(self, tell: bool = False) -> None:
         """Read the file if it is not the one that was read last; `tell` the log what became of it."""
-        if self._stamp() == self._seen:
+        if _stamp(self._stat()) == _stamp(self._seen):
             return
         try:
             self.load()
@@ -60,9 +71,9 @@ class KeyFile:
         if tell:
             _logger.info("%d keys loaded from %s", len(self.keys), self.path)
 
-    def watch(self, current: Gauge) -> None:
-        """Follow the file in a thread of this process; `current` shows whether it is in force."""
-        self._current = current
+    def watch(self, metrics: KeyMetrics) -> None:
+        """Follow the file in a thread of this process; the metrics show which version is in force."""
+        self._metrics = metrics
         self._check()
         self._stop = threading.Event()
         self._watcher = threading.Thread(target=self._follow, name="key file", daemon=True)
@@ -81,12 +92,18 @@ class KeyFile:
 
     def _check(self) -> None:
         self.refresh()
-        if self._current is not None:
-            self._current.set(self.problem is None)
+        if self._metrics is not None:
+            # After the keys themselves: whoever reads it here finds them in force.
+            self._metrics.keys_file_mtime.set(self.mtime)
+            self._metrics.keys_current.set(self.problem is None)
 
-    def _stamp(self) -> tuple[int, int, int, int] | None:
+    def _stat(self) -> os.stat_result | None:
         try:
-            found = self.path.stat()
+            return self.path.stat()
         except OSError:
             return None
-        return found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size
+
+
+def _stamp(found: os.stat_result | None) -> tuple[int, int, int, int] | None:
+    """Return what tells one version of a file from the next."""
+    return found and (found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size)

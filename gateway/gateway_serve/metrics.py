@@ -78,6 +78,11 @@ class Metrics:
         self.keys_current = self._gauge(
             "api_keys_current", "1 where the file of keys as it is now is in force, else 0.", "livemin"
         )
+        self.keys_file_mtime = self._gauge(
+            "api_keys_file_mtime_seconds",
+            "Time of change of the file of keys that each worker has in force; 0 without one.",
+            "liveall",
+        )
         # This process serves no call, so it must not speak of living workers.
         self.forget(_MASTER)
         # By what a record says; looking a child up costs more than counting.

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -63,6 +64,12 @@ def ask(gateway: Gateway, headers: dict[str, str], model: Any = "chat", **body: 
 
 def bearer(secret: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {secret}"}
+
+
+def metric(gateway: Gateway, name: str) -> list[float]:
+    """Return the values of a metric's samples."""
+    page = requests.get(f"{gateway.url}/metrics", timeout=10).text
+    return [float(value) for value in re.findall(rf"(?m)^llm_gateway_{name}(?:{{.*}})? (\S+)$", page)]
 
 
 @pytest.mark.parametrize(
@@ -218,24 +225,37 @@ def test_a_changed_file_is_live_without_a_restart(config: dict[str, Any], tmp_pa
         wait_until(lambda: len(gateway.workers()) == 2, "both workers")
         workers = gateway.workers()
 
-        def settled(secret: str, status: int) -> bool:
-            # Several in a row: both workers must know.
-            return all(ask(gateway, bearer(secret)).status_code == status for _ in range(10))
+        def wait_for_keys() -> None:
+            changed = pytest.approx(path.stat().st_mtime, rel=0, abs=1e-6)
+            wait_until(
+                lambda: metric(gateway, "api_keys_file_mtime_seconds") == [changed, changed],
+                "both workers to have the keys",
+                60,
+            )
 
-        assert settled("sk-first", 200)
+        def statuses(secret: str, calls: int = 10) -> Counter[int]:
+            return Counter(ask(gateway, bearer(secret)).status_code for _ in range(calls))
+
+        wait_for_keys()
+        assert statuses("sk-first") == {200: 10}
         write(path, [key("sk-second", "second")])
-        wait_until(lambda: settled("sk-second", 200), "the new key to be let in")
-        wait_until(lambda: settled("sk-first", 401), "the old key to be refused")
+        wait_for_keys()
+        assert statuses("sk-second") == {200: 10}
+        assert statuses("sk-first") == {401: 10}
         path.write_text("keys: [")
-        wait_until(lambda: gateway.said("stay in force"), "the complaint about the broken file")
+        wait_until(lambda: gateway.said("stay in force"), "the complaint about the broken file", 60)
+        wait_until(lambda: metric(gateway, "api_keys_current") == [0], "the metrics to show it", 60)
         wait_until(
             lambda: requests.get(f"{gateway.url}/health", timeout=10).json()["status"] == "DEGRADED",
             "health to show it",
+            60,
         )
-        assert settled("sk-second", 200)
+        assert statuses("sk-second") == {200: 10}
         write(path, [key("sk-third", "third", requests_per_minute=4)], instances=2)
-        wait_until(lambda: settled("sk-second", 401), "the key that is gone to be refused")
-        assert Counter(ask(gateway, bearer("sk-third")).status_code for _ in range(5)) == {200: 2, 429: 3}
+        wait_for_keys()
+        assert statuses("sk-second") == {401: 10}
+        assert statuses("sk-third", calls=5) == {200: 2, 429: 3}
+        wait_until(lambda: metric(gateway, "api_keys_current") == [1], "the metrics to show it", 60)
         assert gateway.count_said("stay in force") == 1
         assert gateway.workers() == workers
 
