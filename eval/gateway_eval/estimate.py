@@ -6,10 +6,11 @@ https://help.openai.com/en/articles/4936856-what-are-tokens-and-how-to-count-the
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from gateway_eval.cases import Call, Case
@@ -43,6 +44,17 @@ class Estimate:
             _sum(self.cost_at_most, other.cost_at_most),
         )
 
+    def scaled(self, calls: int) -> "Estimate":
+        """Return the estimate of so many calls like these."""
+        output = self.output_tokens_at_most
+        return Estimate(
+            calls,
+            round(Fraction(self.input_tokens * calls, self.calls)),
+            None if output is None else round(Fraction(output * calls, self.calls)),
+            None if self.cost_at_least is None else self.cost_at_least * calls / self.calls,
+            None if self.cost_at_most is None else self.cost_at_most * calls / self.calls,
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """Return the estimate as JSON output has it."""
         return {
@@ -70,9 +82,7 @@ NOTHING = Estimate(0, 0, 0, Decimal(0), Decimal(0))
 def estimate(case: Case, endpoint: Endpoint | None, pricing: Pricing) -> Estimate:
     """Return what a case would cost once, without attempts after the first."""
     total, said = NOTHING, 0
-    limit = next(
-        (case.parameters[name] for name in _LIMITS if isinstance(case.parameters.get(name), int)), None
-    )
+    limit = output_limit(case.parameters)
     for call in case.calls:
         if call.request is not None and call.request.method != "POST":
             continue
@@ -85,11 +95,22 @@ def estimate(case: Case, endpoint: Endpoint | None, pricing: Pricing) -> Estimat
     return total
 
 
+def estimate_call(
+    messages: Sequence[dict[str, Any]], limit: int | None, endpoint: Endpoint, pricing: Pricing
+) -> Estimate:
+    """Return what one call would cost that may answer with at most `limit` tokens."""
+    return _priced(_message_tokens(messages), limit, endpoint, pricing)
+
+
+def output_limit(parameters: Mapping[str, Any]) -> int | None:
+    """Return how many tokens an answer to a call with these fields may have; None is any number."""
+    return next((parameters[name] for name in _LIMITS if isinstance(parameters.get(name), int)), None)
+
+
 def _limit(call: Call, limit: int | None) -> int | None:
     body = call.request.body if call.request else None
-    if isinstance(body, dict):
-        return next((body[name] for name in _LIMITS if isinstance(body.get(name), int)), limit)
-    return limit
+    own = output_limit(body) if isinstance(body, dict) else None
+    return limit if own is None else own
 
 
 def _tokens(call: Call) -> int:
@@ -97,9 +118,13 @@ def _tokens(call: Call) -> int:
     if call.request is not None:
         text = call.request.text or json.dumps(call.request.body, ensure_ascii=False)
         return -(-len(text) // _CHARACTERS_A_TOKEN)
+    return _message_tokens(call.messages)
+
+
+def _message_tokens(messages: Sequence[dict[str, Any]]) -> int:
     return sum(
         _TOKENS_A_MESSAGE + -(-len(_text(message.get("content"))) // _CHARACTERS_A_TOKEN)
-        for message in call.messages
+        for message in messages
     )
 
 

@@ -14,7 +14,8 @@ from gateway_contracts.price_book import PriceBookError
 from gateway_eval.envelope import envelope
 from gateway_eval.failure import CallError, exit_code
 from gateway_eval.http_client import HttpClient
-from gateway_eval.load import prompts
+from gateway_eval.load.calls import Calls
+from gateway_eval.load.dry_run import show_estimate
 from gateway_eval.load.plan import Plan, parse_duration
 from gateway_eval.load.result import LoadResult
 from gateway_eval.load.slo import STREAMED, Slo, parse
@@ -142,6 +143,7 @@ class _Objective(click.ParamType[Slo]):
     metavar="FILE",
     help="Where to keep the result (repeatable): .json, or .html with charts.",
 )
+@click.option("--dry-run", is_flag=True, help="Show what would be called and cost; call no model.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on standard error.")
 @max_cost_option
 @pricing_options
@@ -190,10 +192,10 @@ def load(
     output = Output(Secrets(api_key), quiet=options["quiet"])
     plan = _plan(options, timeout_s)
     _check_slos(slos, stream=options["stream"])
-    parameters = _parameters(options)
+    calls = _calls(options)
     _allow_files(max(plan.concurrency or 0, plan.max_connections if plan.rate else 0))
     pricing = _pricing(options)
-    files = _results_files(results_paths)
+    files = [] if options["dry_run"] else _results_files(results_paths)
     try:
         try:
             client = HttpClient(url, api_key=api_key, timeout_s=timeout_s, headers=options["headers"])
@@ -205,7 +207,10 @@ def load(
             output.complain(f"{error.failure.failure_class.value}: {error.failure.message}")
             output.complain(f"    {error.failure.advice}")
             ctx.exit(int(exit_code(error.failure)))
-        bodies = _bodies(options, _call_parameters(parameters, target, chosen, stream=options["stream"]))
+        bodies = _bodies(calls, target, chosen)
+        if options["dry_run"]:
+            show_estimate(output, output_format, plan, bodies, calls.output_limit, target, chosen, pricing)
+            ctx.exit(0)
         output.narrate(f"{url}: {target.api.value} API; calling {chosen.name}: {plan.describe()}")
         spending = Spending(pricing, chosen, Budget(options["max_cost"]))
         caller = Caller.of(
@@ -220,7 +225,7 @@ def load(
             chosen.name,
             started_at,
             datetime.now(UTC),
-            _environment(options, target),
+            _environment(options, calls, target),
             measurement,
             list(slos),
             spending,
@@ -263,48 +268,24 @@ def _check_slos(slos: tuple[Slo, ...], *, stream: bool) -> None:
             raise click.UsageError(f"{slo.text!r} can only be judged on streams; add --stream")
 
 
-def _parameters(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields that the user adds to every call."""
-    parameters: Any = {}
-    if options["parameters"] is not None:
-        try:
-            parameters = json.loads(options["parameters"])
-        except ValueError:
-            parameters = None
-        if not isinstance(parameters, dict) or parameters.keys() & {"messages", "stream", "model"}:
-            raise click.UsageError(
-                "--parameters takes a JSON object without messages, stream and model, "
-                "as in '{\"temperature\": 0}'"
-            )
-    if options["max_tokens"] is not None:
-        parameters["max_tokens"] = options["max_tokens"]
-    return dict(parameters)
-
-
-def _call_parameters(
-    parameters: dict[str, Any], target: Target, endpoint: Endpoint, *, stream: bool
-) -> dict[str, Any]:
-    """Return all fields of a call but its messages, as `chat.chat` sends them."""
-    if stream:
-        parameters = {**parameters, "stream": True}
-    if target.api is Api.OPENAI:
-        parameters = {**parameters, "model": endpoint.name}
-        if stream:
-            parameters.setdefault("stream_options", {"include_usage": True})
-    return parameters
-
-
-def _bodies(options: dict[str, Any], parameters: dict[str, Any]) -> Iterator[bytes]:
-    if options["prompts_file"] is not None and options["prompt_tokens"] is not None:
-        raise click.UsageError("--prompts and --prompt-tokens are two sources; give one of them")
+def _calls(options: dict[str, Any]) -> Calls:
     try:
-        if options["prompts_file"] is not None:
-            return prompts.from_file(options["prompts_file"], parameters)
-        if options["prompt_tokens"] is not None:
-            return prompts.sized(options["prompt_tokens"], parameters)
+        return Calls.of(
+            prompts_file=options["prompts_file"],
+            prompt_tokens=options["prompt_tokens"],
+            parameters=options["parameters"],
+            max_tokens=options["max_tokens"],
+            stream=options["stream"],
+        )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    return prompts.question(parameters)
+
+
+def _bodies(calls: Calls, target: Target, chosen: Endpoint) -> Iterator[bytes]:
+    try:
+        return calls.bodies(target, chosen)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
 
 
 def _allow_files(connections: int) -> None:
@@ -334,12 +315,12 @@ def _results_files(paths: tuple[Path, ...]) -> list[ResultFile]:
     return files
 
 
-def _environment(options: dict[str, Any], target: Target) -> dict[str, Any]:
+def _environment(options: dict[str, Any], calls: Calls, target: Target) -> dict[str, Any]:
     return {
         **environment(),
         "api": target.api.value,
         "stream": options["stream"],
-        "prompts": _source(options),
+        "prompts": calls.source,
         "max_tokens": options["max_tokens"],
     }
 
@@ -349,14 +330,6 @@ def _pricing(options: dict[str, Any]) -> Pricing:
         return Pricing(options["prices"])
     except PriceBookError as error:
         raise click.UsageError(str(error)) from error
-
-
-def _source(options: dict[str, Any]) -> str:
-    if options["prompts_file"] is not None:
-        return str(options["prompts_file"])
-    if options["prompt_tokens"] is not None:
-        return f"{options['prompt_tokens']} tokens"
-    return prompts.QUESTION
 
 
 def _write(files: list[ResultFile], result: LoadResult, output: Output) -> bool:

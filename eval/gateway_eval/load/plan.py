@@ -58,6 +58,15 @@ class Plan:
             yield due
             position += chance.expovariate(1.0) if self.poisson else 1.0
 
+    @property
+    def calls(self) -> int | None:
+        """How many calls the load makes, or would on average; None where the host's speed decides."""
+        if self.rate is None:
+            return self.requests if self.measured_from == 0 else None
+        before = self.rate * (self.ramp / 2 + self.warm_up)
+        measured = self.requests if self.duration is None else self.rate * self.duration
+        return math.ceil(before + (measured or 0))
+
     def callers_at(self, seconds: float) -> int:
         """Return how many callers of a closed loop there should be so long after the start."""
         assert self.concurrency is not None  # noqa: S101 (for the type checker)

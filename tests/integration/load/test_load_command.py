@@ -43,6 +43,13 @@ def test_a_closed_loop_makes_as_many_calls_as_asked_on_one_connection_each(load,
     assert distribution(ended, "latency_ms")["count"] == 40
 
 
+def test_a_dry_run_calls_no_model_and_leaves_no_file(load, emulator, tmp_path):
+    ended = load("--rate", "100", "--duration", "10s", "--dry-run", "--json")
+    assert (ended.code, totals(ended)["requests"]) == (0, 1000)
+    assert emulator.stats()["received"] == 0
+    assert list(tmp_path.glob("gateway_load*")) == []
+
+
 def test_an_open_loop_sends_at_its_rate_and_counts_what_the_emulator_counts(load, emulator):
     ended = load("--rate", "100", "--duration", "1s", "--json")
     seen, counted = totals(ended), emulator.stats()

@@ -22,6 +22,25 @@ def test_calls_are_due_evenly_from_the_start():
     assert list(Plan(rate=4, duration=1).arrivals()) == [0, 0.25, 0.5, 0.75]
 
 
+@pytest.mark.parametrize(
+    "plan",
+    [
+        Plan(rate=4, duration=1),
+        Plan(rate=7, requests=30),
+        Plan(rate=100, ramp=2, warm_up=0.5, duration=3),
+        Plan(rate=40, ramp=1, requests=5),
+    ],
+)
+def test_as_many_calls_are_foretold_as_are_due(plan):
+    assert plan.calls == len(list(plan.arrivals()))
+
+
+def test_calls_of_a_closed_loop_are_foretold_where_nothing_but_their_number_ends_it():
+    assert Plan(concurrency=4, requests=30).calls == 30
+    assert Plan(concurrency=4, requests=30, warm_up=1).calls is None
+    assert Plan(concurrency=4, duration=30).calls is None
+
+
 def test_a_number_of_calls_ends_it_too():
     assert list(Plan(rate=10, requests=3).arrivals()) == [0, 0.1, 0.2]
 
