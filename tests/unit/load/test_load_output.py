@@ -22,6 +22,7 @@ from gateway_eval.load.spending import Spending
 from gateway_eval.load.text_report import as_text
 from gateway_eval.pricing import Budget, Pricing
 from gateway_eval.target import Endpoint
+from support.golden import assert_golden
 
 GOLDEN = Path(__file__).with_name("golden")
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -75,21 +76,16 @@ def result(measurement, monkeypatch):
     return load(measurement, "ttft_ms.p95<=800", "latency_ms.p99<300", "errors.rate_limit<=2", calls=calls)
 
 
-def golden(name, text):
-    file = GOLDEN / name
-    assert text == file.read_text(), f"compare with tests/unit/load/golden/{name}"
-
-
 def test_the_table(result):
-    golden("load.txt", as_text(result))
+    assert_golden(GOLDEN / "load.txt", as_text(result))
 
 
 def test_the_results_file(result):
-    golden("load.json", json.dumps(result.as_dict(), indent=2, ensure_ascii=False) + "\n")
+    assert_golden(GOLDEN / "load.json", json.dumps(result.as_dict(), indent=2, ensure_ascii=False) + "\n")
 
 
 def test_the_page(result):
-    golden("load.html", as_html(result, result.as_dict()))
+    assert_golden(GOLDEN / "load.html", as_html(result, result.as_dict()))
 
 
 def test_the_page_shows_what_hosts_say_as_text_and_loads_nothing(result):
