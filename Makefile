@@ -73,6 +73,9 @@ lint: venv  ## every static check
 	yamllint --strict .
 	cd ansible && ansible-lint --strict site.yml playbooks ../roles ../inventories
 
+audit: venv  ## known vulnerabilities of what is pinned
+	pip-audit --require-hashes --disable-pip --progress-spinner off $(foreach file,$(filter-out requirements/dev.txt,$(REQUIREMENTS)),-r $(file))
+
 requirements:  ## pin pyproject.toml's dependencies again, with hashes
 	$(COMPILE) requirements/build.in -o requirements/build.txt
 	$(COMPILE) --extra gateway -o requirements/gateway.txt
@@ -81,5 +84,5 @@ requirements:  ## pin pyproject.toml's dependencies again, with hashes
 	$(COMPILE) --all-extras requirements/build.in -o requirements/dev.txt
 	$(subst pyproject.toml,bench/pinned/litellm.in,$(COMPILE)) -o bench/pinned/litellm.txt
 
-.PHONY: help venv test test-full demo demo-fleet demo-remove lint requirements kill-compaction \
+.PHONY: help venv test test-full audit demo demo-fleet demo-remove lint requirements kill-compaction \
 	bench-gateway bench-memory bench-streams bench-disconnects bench-load-client bench-compact

@@ -18,6 +18,7 @@ import requests
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STORE = "/var/lib/llm-gateway/store"
+ANSIBLE_LOG = REPOSITORY / "build/molecule_fleet.log"  # what molecule's runs said, with -vvv
 CUT = 0  # the status of an answer that began and did not come to its end
 
 
@@ -35,7 +36,13 @@ def wait_until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
 
 def molecule(command: str) -> str:
     """Run a step of the scenario and return what it printed."""
-    environment = os.environ | {"MOLECULE_GLOB": "tests/molecule/*/molecule.yml", "NO_COLOR": "1"}
+    ANSIBLE_LOG.parent.mkdir(exist_ok=True)
+    environment = os.environ | {
+        "MOLECULE_GLOB": "tests/molecule/*/molecule.yml",
+        "NO_COLOR": "1",
+        "ANSIBLE_LOG_PATH": str(ANSIBLE_LOG),
+        "ANSIBLE_VERBOSITY": "3",
+    }
     done = subprocess.run(
         ["molecule", command, "-s", "fleet"],
         cwd=REPOSITORY,

@@ -3,15 +3,20 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
 import yaml
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from support.gateway import KEY, openai_endpoint, wait_until
 
@@ -109,3 +114,24 @@ def test_the_image_serves_as_it_is_deployed(container: str, tmp_path: Path) -> N
 
     docker("stop", "--time", "60", container)
     assert inspect(container)["State"]["ExitCode"] == 0
+
+
+def test_its_bill_of_materials_has_every_package(image: str) -> None:
+    program = [sys.executable, str(REPOSITORY / "gateway" / "image_sbom.py"), image]
+    bill = subprocess.run(program, capture_output=True, text=True, check=True).stdout
+
+    validated = JsonStrictValidator(SchemaVersion.V1_6).validate_str(bill)
+    assert validated is None, validated
+    found = {component["purl"] for component in json.loads(bill)["components"]}
+    pinned = (REPOSITORY / "requirements" / "gateway.txt").read_text()
+    [mlflow] = re.findall(r"^mlflow-skinny==([^ ]+)", pinned, re.MULTILINE)
+    assert f"pkg:pypi/mlflow-skinny@{mlflow}" in found
+    version = docker("run", "--rm", "--entrypoint", "dpkg-query", image, "-W", "-f", "${Version}", "libc6")
+    assert any(purl.startswith("pkg:deb/debian/libc6@") and quote(version) in purl for purl in found)
+
+
+def test_an_image_that_is_not_here_has_no_bill() -> None:
+    program = [sys.executable, str(REPOSITORY / "gateway" / "image_sbom.py"), "llm-gateway:none"]
+    ended = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("image_sbom.py: ")
