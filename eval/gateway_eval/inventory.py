@@ -92,6 +92,7 @@ class Inventory:
         if role == LOAD_BALANCER:
             bound = value("load_balancer_bind_address", "0.0.0.0")  # noqa: S104 - the role's default
             ports, names = [value("load_balancer_port", 5000)], [host]
+            scheme = "https" if _yes(host, "load_balancer_tls", value("load_balancer_tls", False)) else "http"
         else:
             bound = value("gateway_bind_address", "0.0.0.0")  # noqa: S104 - the role's default
             first, count = value("gateway_first_port", 5101), value("gateway_instances", 1)
@@ -99,14 +100,14 @@ class Inventory:
                 _whole(host, "gateway_first_port", first) + n
                 for n in range(_whole(host, "gateway_instances", count))
             ]
-            names = [f"{host}/{n}" for n in range(1, len(ports) + 1)]
+            names, scheme = [f"{host}/{n}" for n in range(1, len(ports) + 1)], "http"
         if str(bound).startswith("127.") and not local:
             what = "load balancer listens" if role == LOAD_BALANCER else "gateways listen"
             self.warnings.append(f"{host}: its {what} on {bound} alone, so only its own host reaches it")
             return
         address = outside if bound in _EVERYWHERE else bound
         for name, port in zip(names, ports, strict=True):
-            yield Address(f"http://{_bracketed(str(address))}:{port}", name, role)
+            yield Address(f"{scheme}://{_bracketed(str(address))}:{port}", name, role)
 
     def _members(self, group: str, seen: frozenset[str] = frozenset()) -> list[str]:
         """Return the hosts of a group and of its children, in the order of the files."""
@@ -208,6 +209,16 @@ def _whole(host: str, name: str, value: Any) -> int:
         return int(value)
     except (TypeError, ValueError):
         raise InventoryError(f"host {host}: {name} is {value!r}, which is no number") from None
+
+
+def _yes(host: str, name: str, value: Any) -> bool:
+    """Return what a variable says in any of the words that YAML and Ansible have for it."""
+    said = str(value).lower()
+    if said in ("true", "yes", "on", "1"):
+        return True
+    if said in ("false", "no", "off", "0"):
+        return False
+    raise InventoryError(f"host {host}: {name} is {value!r}; say true or false")
 
 
 def _bracketed(address: str) -> str:

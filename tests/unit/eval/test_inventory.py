@@ -47,6 +47,21 @@ def test_load_balancers_and_containers(tmp_path: Path) -> None:
     assert list(urls(tmp_path, group="berlin")) == ["gw-2/1", "gw-2/2"]
 
 
+@pytest.mark.parametrize(
+    ("said", "scheme"), [("true", "https"), ("'yes'", "https"), ("false", "http"), ("'no'", "http")]
+)
+def test_a_load_balancer_may_speak_tls_and_containers_do_not(tmp_path: Path, said: str, scheme: str) -> None:
+    write(tmp_path, hosts=FLEET, group_vars__load_balancer=f"load_balancer_tls: {said}")
+    assert urls(tmp_path)["gw-1"] == f"{scheme}://10.3.49.202:5000"
+    assert urls(tmp_path)["gw-2/1"] == "http://10.3.49.203:5101"
+
+
+def test_tls_that_is_neither_on_nor_off_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, hosts=FLEET, group_vars__all="load_balancer_tls: perhaps")
+    with pytest.raises(InventoryError, match="load_balancer_tls is 'perhaps'; say true or false"):
+        urls(tmp_path)
+
+
 def test_what_is_said_more_closely_wins(tmp_path: Path) -> None:
     write(
         tmp_path,
