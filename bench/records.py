@@ -16,7 +16,7 @@ from typing import IO
 from gateway_contracts.request_record import FIELDS, SCHEMA_VERSION
 
 _WORKERS = 24
-_ENDPOINTS = (
+ENDPOINTS = (
     ("chat", "openai", "gpt-4o", "gpt-4o-2024-08-06", 40),
     ("chat-small", "openai", "gpt-4o-mini", "gpt-4o-mini-2024-07-18", 30),
     ("reason", "openai", "o3", "o3-2025-04-16", 5),
@@ -36,7 +36,7 @@ def lines(
     chance = random.Random(seed)
     boots = [f"{chance.getrandbits(128):032x}" for _ in range(_WORKERS)]
     sequences = [0] * _WORKERS
-    weights = [weight for *_, weight in _ENDPOINTS]
+    weights = [weight for *_, weight in ENDPOINTS]
     now = start
     for _ in range(number):
         now += timedelta(microseconds=int(chance.expovariate(per_second) * 1e6))
@@ -45,7 +45,7 @@ def lines(
         yield (
             worker,
             now,
-            _line(chance, chance.choices(_ENDPOINTS, weights)[0], worker, boots, sequences, now),
+            _line(chance, chance.choices(ENDPOINTS, weights)[0], worker, boots, sequences, now),
         )
 
 

@@ -29,8 +29,11 @@ _IN_RANGE = (
 )
 
 
-def ask(query: Query, question: Callable[[Records], T], *, access: bool = False) -> T:
+def ask(query: Query, question: Callable[[Records], T], *, access: bool = False, sums: bool = False) -> T:
     """Put a question to the calls that a query is about. Raises UsageProblem.
+
+    With `sums`, which promises that the question only asks for `costing.token_sums`, the view `calls` lacks
+    the days whose sums are kept.
 
     With `access` there is `access_records` as well, which reaches a day beyond the range on both sides, so
     that calls around its ends find their counterpart.
@@ -42,7 +45,7 @@ def ask(query: Query, question: Callable[[Records], T], *, access: bool = False)
         with progress(records.connection):
             return question(records)
 
-    return request_records.ask(query, with_owners, access=access)
+    return request_records.ask(query, with_owners, access=access, sums=sums)
 
 
 def view_calls(records: Records, owners: list[dict[str, Any]]) -> None:
@@ -57,7 +60,9 @@ def view_calls(records: Records, owners: list[dict[str, Any]]) -> None:
             "INSERT INTO ownership VALUES ($api_key, $owner, $team, $valid_from)",
             [entry | {"valid_from": str(entry["valid_from"] or _BEGINNING)} for entry in owners],
         )
-    execute(sql("owners", in_range=_IN_RANGE))
+    execute(sql("owners", view="calls", source="records", in_range=_IN_RANGE))
+    if records.has_kept:
+        execute(sql("owners", view="kept", source="kept_records", in_range=_IN_RANGE))
 
 
 def read_owners(path: Path) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gateway_analytics import housekeeping
+from gateway_analytics import housekeeping, totals_run
 from gateway_analytics.compaction import compact
 from gateway_analytics.problems import UsageProblem
 from gateway_analytics.record_kind import KINDS
@@ -43,6 +43,7 @@ def run(store: Path, settle: float, keep_days: Mapping[str, int]) -> list[dict[s
                 )
             if days := keep_days.get("quarantine"):
                 housekeeping.delete_quarantine(store, manifest, days)
+            totals_run.refresh(store)
             return rows
     except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
         raise UsageProblem(_told(store, error)) from error

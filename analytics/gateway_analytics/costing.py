@@ -8,8 +8,10 @@ from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import Any
 
+from gateway_analytics import totals
 from gateway_analytics.evidence import EVIDENCE
 from gateway_analytics.grouping import quoted, selected
+from gateway_analytics.price_sql import bounds_of, long_context_bracket, price_blanks
 from gateway_analytics.problems import UsageProblem
 from gateway_analytics.records import Records, plural
 from gateway_analytics.sql_text import sql
@@ -26,26 +28,7 @@ from gateway_contracts.price_book import (
 _TOKENS = ("input_tokens", "cached_input_tokens", "output_tokens")
 _AVERAGE_DECIMALS = Decimal("1e-10")
 
-# As price_book.parse_stated_cost.
-_STATED_READABLE = r"regexp_full_match(provider_cost_usd, '\d{1,15}(\.\d{1,18})?')"
-
-# As price_book.Usage.contradictory.
-_CONTRADICTORY = """coalesce(
-            least(input_tokens, cached_input_tokens, cache_write_tokens, input_audio_tokens,
-                  output_tokens, reasoning_tokens, output_audio_tokens) < 0
-            OR coalesce(cached_input_tokens, 0) + coalesce(cache_write_tokens, 0)
-               + coalesce(input_audio_tokens, 0) > input_tokens
-            OR greatest(coalesce(reasoning_tokens, 0), coalesce(output_audio_tokens, 0)) > output_tokens,
-            false)"""
 _CONTRADICTION = Usage(input_tokens=-1, output_tokens=-1)
-
-# A failed call that cannot have cost anything: the provider refused it, or it never got that far.
-_UNBILLED = """coalesce(
-            coalesce(http_status, 599) >= 400 AND input_tokens IS NULL AND output_tokens IS NULL
-            AND (list_contains(getvariable('never_billed'), error_class)
-                 OR (error_class = 'gateway' AND upstream_ms IS NULL)
-                 OR (error_class = 'network' AND http_status IS NULL)), false)"""
-
 
 _EVIDENCE_OF = {"stated": EVIDENCE[0], "computed": EVIDENCE[1], "partial": EVIDENCE[2]}
 _IN_WORDS = {
@@ -227,28 +210,17 @@ def token_sums(
         "SET VARIABLE first_days = CAST($days AS DATE[])",
         {"days": sorted({day.isoformat() for book in books for day in book.first_days})},
     )
+    bounds = bounds_of(books)
     columns = "".join(f'{expression} AS "{name}", ' for name, expression in (extra or {}).items())
-    return records.rows(
-        sql(
-            "costs",
-            by=selected(by) + columns,
-            by_columns="".join(f"{name}, " for name in quoted((*by, *(extra or {})))),
-            condition=condition,
-            **price_blanks(books),
+    grouped = f"{selected(by)}{columns}CAST(timezone('UTC', received_at) AS DATE) AS utc_day, "
+    sums = sql("sums", by=grouped, condition=condition, **price_blanks(bounds))
+    if records.has_kept:
+        totals.check(records.connection, by, bounds, extra)
+        sums += sql(
+            "kept_sums", by=grouped, long_context_bracket=long_context_bracket("longest_input", bounds)
         )
-    )
-
-
-def price_blanks(books: Sequence[PriceBook]) -> dict[str, str]:
-    """The blanks of a query about what a record's price in these books depends on."""
-    bounds = sorted({bound for book in books for bound in book.long_context_bounds})
-    bracket = " + ".join(f"CAST(coalesce(input_tokens > {bound}, false) AS TINYINT)" for bound in bounds)
-    return {
-        "long_context_bracket": bracket or "0",
-        "contradictory": _CONTRADICTORY,
-        "stated_readable": _STATED_READABLE,
-        "unbilled": _UNBILLED,
-    }
+    by_columns = "".join(f"{name}, " for name in quoted((*by, *(extra or {}))))
+    return records.rows(sql("costs", sums=sums, by_columns=by_columns))
 
 
 def rate(book: PriceBook, row: Mapping[str, Any]) -> Rating:

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from gateway_analytics import incoming, quarantine, timerange
+from gateway_analytics import incoming, quarantine, timerange, totals
 from gateway_analytics.manifest import Manifest
 from gateway_analytics.problems import UsageProblem
 from gateway_analytics.record_kind import ACCESS, REQUESTS, RecordKind
@@ -48,6 +48,7 @@ class Records:
     range: timerange.TimeRange
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    has_kept: bool = False  # whether some days are in the view `kept_records` in place of `records`
 
     def rows(self, query: str) -> list[dict[str, Any]]:
         """Every row of a query, by column name."""
@@ -56,17 +57,19 @@ class Records:
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def ask(query: "Query", question: Callable[[Records], T], *, access: bool = False) -> T:
+def ask(query: "Query", question: Callable[[Records], T], *, access: bool = False, sums: bool = False) -> T:
     """Open the records that a query is about and put a question to them. Raises UsageProblem.
 
     With `access` there is a view `access_records` as well, of the load balancers' records, without filters;
     both views then reach a day beyond the range on either side: what belongs together has not the same time.
+    With `sums` days whose sums are kept may be in `kept_records` instead; `totals` says which.
     Asks again where compaction replaced a file between listing and reading it.
     """
     import duckdb
 
     kinds = {"records": REQUESTS} | ({"access_records": ACCESS} if access else {})
     margin = timedelta(days=1 if access else 0)
+    sums = sums and not access and {name for name, some in query.filters.items() if some} <= totals.FILTERS
     for attempt in range(1, _TRIES + 1):
         files: dict[str, StoreFiles] = {}
         connection = duckdb.connect(
@@ -84,13 +87,18 @@ def ask(query: "Query", question: Callable[[Records], T], *, access: bool = Fals
             with tempfile.TemporaryDirectory(prefix="gateway-analytics-") as directory:
                 records = Records(connection, span)
                 for view, kind in kinds.items():
-                    _open(records, kind, view, query, files[view], Path(directory))
+                    _open(records, kind, view, query, files[view], Path(directory), sums=sums)
                 _notes(records, query, files["records"])
                 answer = question(records)
             # What was read under a listed name may be a later file, and the first one then in no listed file.
             if attempt == _TRIES or not any(listed.replaced for listed in files.values()):
                 return answer
+        except totals.CannotServeError:
+            sums = False
         except (duckdb.IOException, duckdb.InvalidInputException, OSError) as error:
+            if sums:  # a file of theirs may be gone or damaged: the records are what counts
+                sums = False
+                continue
             if attempt < _TRIES and any(listed.vanished for listed in files.values()):
                 continue
             reason = str(error).partition("\n")[0]
@@ -105,7 +113,14 @@ def _shifted(day: str | None, by: timedelta) -> str | None:
 
 
 def _open(
-    records: Records, kind: RecordKind, view: str, query: "Query", files: StoreFiles, directory: Path
+    records: Records,
+    kind: RecordKind,
+    view: str,
+    query: "Query",
+    files: StoreFiles,
+    directory: Path,
+    *,
+    sums: bool,
 ) -> None:
     """Create the view over one kind of records. Raises UsageProblem."""
     connection = records.connection
@@ -116,7 +131,14 @@ def _open(
         _insert(connection, read_results(query.results), directory)
     checked = incoming.check(connection, files, kind, directory)
     _set(connection, f"{view}_incoming", checked.files)
-    _set(connection, f"{view}_parquet", files.parquet)
+    filters = _filters(connection, query.filters) if kind is REQUESTS else "true"
+    parts = files.parquet
+    if sums and query.store is not None and (query.store / totals.DIRECTORY).is_dir():
+        kept = totals.find(query.store, parts, records.range, _days(connection, kind, checked.files))
+        if kept.files:
+            totals.view_kept(connection, kept, _IN_RANGE, filters)
+            records.has_kept, parts = True, kept.others
+    _set(connection, f"{view}_parquet", parts)
     # DuckDB refuses to read no files.
     none = f"(FROM {view}_template LIMIT 0)"
     no_lines = f"(SELECT * REPLACE (CAST(received_at AS VARCHAR) AS received_at) FROM {none})"  # noqa: S608 -- no input
@@ -127,14 +149,22 @@ def _open(
             view=view,
             key=", ".join(kind.key),
             incoming_source=kind.lines(f"getvariable('{view}_incoming')") if checked.files else no_lines,
-            parquet_source=parquet if files.parquet else none,
+            parquet_source=parquet if parts else none,
             invalid=" OR ".join(f"{name} IS NULL" for name in kind.required),
             schema_version=kind.schema_version,
             in_range=_IN_RANGE,
-            filters=_filters(connection, query.filters) if kind is REQUESTS else "true",
+            filters=filters,
         )
     )
     _warn(records, kind, view, checked)
+
+
+def _days(connection: "duckdb.DuckDBPyConnection", kind: RecordKind, names: Sequence[str]) -> list[str]:
+    """The UTC days of which these incoming files have lines, or might have."""
+    if not names:
+        return []
+    source = kind.lines("CAST($files AS VARCHAR[])")
+    return [day for (day,) in connection.execute(sql("days", source=source), {"files": names}).fetchall()]
 
 
 def _insert(

@@ -2,7 +2,8 @@
 
 from decimal import Decimal
 
-from gateway_analytics.costing import price_blanks, rate, token_sums
+from gateway_analytics.costing import rate, token_sums
+from gateway_analytics.price_sql import bounds_of, price_blanks
 from gateway_analytics.records import Records
 from gateway_analytics.sql_text import sql
 from gateway_contracts.price_book import PriceBook, Rates, Unpriced
@@ -54,7 +55,7 @@ def create_costs(records: Records, book: PriceBook) -> None:
         places = ", ".join("?" * len(columns))
         records.connection.executemany(f"INSERT INTO rates VALUES ({places})", rows)  # noqa: S608 -- only places
     same = " AND ".join(f"keyed.{name} IS NOT DISTINCT FROM rates.{name}" for name in _KEYS)
-    execute(sql("priced", same=same, **price_blanks([book])))
+    execute(sql("priced", same=same, **price_blanks(bounds_of([book]))))
 
 
 def _per_token(rates: Rates, name: str) -> Decimal:

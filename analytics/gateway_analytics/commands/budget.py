@@ -135,4 +135,6 @@ def _of_period(query: Query, budgets: "list[Budget]", period: tuple[Any, Any], n
         ]
         return Report("budget", records.range, _COLUMNS, rows, {}, records.warnings + priced.warnings)
 
-    return ask(replace(query, since=period[0].isoformat(), until=period[1].isoformat(), last=None), answer)
+    return ask(
+        replace(query, since=period[0].isoformat(), until=period[1].isoformat(), last=None), answer, sums=True
+    )

@@ -58,7 +58,7 @@ def command(query: Query) -> None:
         report.arrange(orders(query), query.limit)
         return report
 
-    write(ask(query, answer), query.form, query.output)
+    write(ask(query, answer, sums=True), query.form, query.output)
 
 
 def orders(query: Query) -> list[str]:

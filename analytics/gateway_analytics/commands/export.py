@@ -92,7 +92,7 @@ def command(query: Query, focus: bool) -> None:  # noqa: ARG001 -- the one form 
         report.arrange([query.sort] if query.sort else [], query.limit)
         return report
 
-    write(ask(query, answer), query.form, query.output)
+    write(ask(query, answer, sums=True), query.form, query.output)
 
 
 def _charge(group: dict[str, Any], cost: Decimal, tokens: int) -> dict[str, Any]:

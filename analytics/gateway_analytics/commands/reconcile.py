@@ -78,7 +78,7 @@ def command(query: Query, file: Path, everything: bool) -> None:
         report.arrange([query.sort] if query.sort else [], query.limit)
         return report
 
-    write(ask(query, answer), query.form, query.output)
+    write(ask(query, answer, sums=True), query.form, query.output)
 
 
 def _row(key: tuple[str, str], theirs: "Used | None", ours: "Cost | None") -> dict[str, Any]:

@@ -58,4 +58,4 @@ def command(query: Query, against: Path | None, everything: bool) -> None:
         report.arrange([*([query.sort] if query.sort else []), *by], query.limit)
         return report
 
-    write(ask(query, answer), query.form, query.output)
+    write(ask(query, answer, sums=True), query.form, query.output)

@@ -67,7 +67,7 @@ def command(query: Query, mapped: tuple[str, ...]) -> None:
         report.arrange([*([query.sort] if query.sort else ["cost_before_usd"]), *by], query.limit)
         return report
 
-    write(ask(query, answer), query.form, query.output)
+    write(ask(query, answer, sums=True), query.form, query.output)
 
 
 def _target(book: "PriceBook", text: str) -> tuple[str, tuple[str | None, str]]:

@@ -1,5 +1,5 @@
 -- Each call with the owner of its key on that day, a day being the user's; a key nobody owned then has none.
-CREATE OR REPLACE TEMP VIEW calls AS
+CREATE OR REPLACE TEMP VIEW {view} AS
 WITH spans AS (
     SELECT
         api_key_id, owner, team,
@@ -10,9 +10,9 @@ WITH spans AS (
         ) AS owned_until
     FROM ownership
 )
-SELECT records.*, spans.owner, spans.team
-FROM records
+SELECT {source}.*, spans.owner, spans.team
+FROM {source}
 LEFT JOIN spans
-    ON records.api_key_id = spans.api_key_id
-    AND records.received_at >= spans.owned_from AND records.received_at < spans.owned_until
+    ON {source}.api_key_id = spans.api_key_id
+    AND {source}.received_at >= spans.owned_from AND {source}.received_at < spans.owned_until
 WHERE {in_range}

@@ -43,7 +43,7 @@ def command(query: Query) -> None:
     rows: list[dict[str, Any]] = [asdict(finding) | {"requests": None} for finding in findings(book)]
     report = Report("prices check", TimeRange(query.tz), _COLUMNS, rows)
     if query.store is not None or query.results is not None:
-        report = ask(query, lambda records: _with_calls(records, book, rows))
+        report = ask(query, lambda records: _with_calls(records, book, rows), sums=True)
     report.hidden = frozenset(() if any(row["requests"] for row in report.rows) else ("requests",))
     report.arrange([query.sort] if query.sort else [], query.limit)
     if not report.rows:

@@ -1,0 +1,5 @@
+-- What a day's records must have in common for sums to stand for them.
+SELECT
+    strftime(min(received_at), '%Y-%m-%d'), strftime(max(received_at), '%Y-%m-%d'),
+    min(schema_version), max(schema_version)
+FROM calls
