@@ -173,9 +173,13 @@ class PriceBook:
     @classmethod
     def load(cls, path: Path | None = None) -> "PriceBook":
         """Read and check a price book; None is the one that ships with the program. Raises PriceBookError."""
+        if path is None:
+            from gateway_contracts.price_book_cache import read_shipped
+
+            return cls(read_shipped())
         from gateway_contracts.price_book_file import read_prices
 
-        return cls(read_prices(path or SHIPPED))
+        return cls(read_prices(path))
 
     def as_of(self, day: date) -> "PriceBook":
         """This book with only what it knew at the end of that UTC date."""
