@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -115,10 +116,24 @@ class LoadBalancer:
     port: int
     role: Role
     process: subprocess.Popen[bytes] = field(repr=False)
+    tls: bool = False
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
+
+    def serve_certificate(self, certificate: Path, key: Path) -> None:
+        """Put a certificate and its key in force as the role does: one file, replaced by renaming."""
+        put_certificate(self.directory, certificate, key)
+
+    def reload(self) -> None:
+        """Reload nginx, and wait for its new processes."""
+        before = self._workers()
+        self.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: self._workers() - before, 10, "new processes of nginx")
+
+    def _workers(self) -> set[str]:
+        return set(Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split())
 
     def lines(self) -> list[bytes]:
         """The access records written so far, as bytes, oldest first."""
@@ -146,6 +161,20 @@ class LoadBalancer:
             return answer
 
 
+def put_certificate(directory: Path, certificate: Path, key: Path) -> None:
+    """Write what nginx opens for each handshake."""
+    (directory / "tls").mkdir(exist_ok=True)
+    new = directory / "tls" / "server.pem.new"
+    new.write_text(key.read_text() + certificate.read_text())
+    new.rename(directory / "tls" / "server.pem")
+
+
+def nginx_version() -> dict[str, str]:
+    """What role load_balancer registers of nginx's own words."""
+    said = subprocess.run([NGINX, "-v"], capture_output=True, text=True, check=True)
+    return {"stderr": said.stderr}
+
+
 def configuration(role: Role) -> str:
     """The configuration file, as the role writes it."""
     text: str = role.evaluate(
@@ -155,15 +184,25 @@ def configuration(role: Role) -> str:
 
 
 @contextmanager
-def load_balancer(directory: Path, *members: str, **variables: Any) -> Iterator[LoadBalancer]:
-    """nginx in front of `members` ("address:port"); `variables` are the role's."""
+def load_balancer(
+    directory: Path, *members: str, certificate: tuple[Path, Path] | None = None, **variables: Any
+) -> Iterator[LoadBalancer]:
+    """nginx in front of `members` ("address:port"), over TLS where there is a certificate and its key.
+
+    `variables` are the role's.
+    """
     port = free_port()
+    if certificate:
+        put_certificate(directory, *certificate)
     role = Role(
         "load_balancer",
         load_balancer_port=port,
         load_balancer_members=list(members),
         load_balancer_access_log_path=str(directory / "access"),
+        load_balancer_tls=certificate is not None,
         _load_balancer_temp_path=str(directory / "tmp"),
+        _load_balancer_tls_path=str(directory / "tls"),
+        __load_balancer_nginx_version=nginx_version(),
         **variables,
     )
     (directory / "access").mkdir()
@@ -180,7 +219,7 @@ def load_balancer(directory: Path, *members: str, **variables: Any) -> Iterator[
             stderr=log,
         )
     try:
-        running = LoadBalancer(directory, port, role, process)
+        running = LoadBalancer(directory, port, role, process, certificate is not None)
         wait_until(lambda: _answers(running), 10, "nginx listens")
         yield running
     finally:
@@ -191,6 +230,7 @@ def load_balancer(directory: Path, *members: str, **variables: Any) -> Iterator[
 def _answers(running: LoadBalancer) -> bool:
     assert running.process.poll() is None, (running.directory / "error.log").read_text()
     try:
-        return requests.get(f"{running.url}/load_balancer/generation", timeout=5).ok
+        # No particular certificate: tests look at that.
+        return requests.get(f"{running.url}/load_balancer/generation", timeout=5, verify=False).ok
     except requests.ConnectionError:
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -22,6 +23,13 @@ LIMIT = {"load_balancer_requests_per_minute": 1, "load_balancer_requests_burst":
 def ask(balancer: LoadBalancer, path: str = "/v1/chat/completions", **headers: str) -> requests.Response:
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     return requests.post(balancer.url + path, json={}, headers=names, timeout=10)
+
+
+def from_elsewhere() -> requests.Session:
+    """A caller with another address, 127.0.0.2."""
+    session = requests.Session()
+    session.get_adapter("http://").init_poolmanager(1, 1, source_address=("127.0.0.2", 0))  # type: ignore[attr-defined]
+    return session
 
 
 def bearer(key: str) -> dict[str, str]:
@@ -60,9 +68,7 @@ def test_without_keys_each_address_has_its_limit(tmp_path: Path) -> None:
         load_balancer(tmp_path, gateway.address, load_balancer_limit_per="address", **LIMIT) as balancer,
     ):
         statuses = [ask(balancer, **bearer(f"made-up-{number}")).status_code for number in range(4)]
-        other = requests.Session()
-        other.get_adapter("http://").init_poolmanager(1, 1, source_address=("127.0.0.2", 0))  # type: ignore[attr-defined]
-        elsewhere = other.post(f"{balancer.url}/v1/embeddings", json={}, timeout=10)
+        elsewhere = from_elsewhere().post(f"{balancer.url}/v1/embeddings", json={}, timeout=10)
     assert statuses == [200, 200, 200, 429]
     assert elsewhere.status_code == 200
 
@@ -114,4 +120,42 @@ def test_metrics_stay_inside(tmp_path: Path, path: str) -> None:
         answer = balancer.send(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
         assert answer.startswith(b"HTTP/1.1 404 ")
         assert b'"code":"not_found"' in answer
+        assert gateway.calls == []
+
+
+def test_what_others_must_not_see_is_not_there_for_them(tmp_path: Path) -> None:
+    """Callers of 127.0.0.2 stand for the outside."""
+    with gateways(None) as (gateway,), load_balancer(tmp_path, gateway.address) as balancer:
+        for page in ("generation", "status"):
+            path = f"/load_balancer/{page}"
+            assert requests.get(balancer.url + path, timeout=10).status_code == 200
+            answer = from_elsewhere().get(balancer.url + path, timeout=10)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+        assert {record["http_status"] for record in balancer.records(2)} == {404}  # only theirs are calls
+
+
+def test_who_is_named_may_see_it(tmp_path: Path) -> None:
+    allowed = {"load_balancer_internal_from": ["127.0.0.2/31"]}
+    with gateways(None) as (gateway,), load_balancer(tmp_path, gateway.address, **allowed) as balancer:
+        answer = from_elsewhere().get(f"{balancer.url}/load_balancer/status", timeout=10)
+        assert answer.text.startswith("Active connections: ")
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status", "code"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX-Large: " + b"x" * 20000 + b"\r\n\r\n", 431, "headers_too_large"),
+        (b"GET /" + b"x" * 20000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, "request_line_too_large"),
+        (b"GET / HTTP/1.1\r\n\r\n", 400, "bad_request"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n", 400, "bad_request"),
+    ],
+    ids=["header", "address", "no host", "no length"],
+)
+def test_what_cannot_be_read_is_refused_in_words(
+    tmp_path: Path, request_bytes: bytes, status: int, code: str
+) -> None:
+    with gateways(None) as (gateway,), load_balancer(tmp_path, gateway.address) as balancer:
+        header, body = balancer.send(request_bytes).split(b"\r\n\r\n", 1)
+        assert header.startswith(f"HTTP/1.1 {status} ".encode())
+        assert json.loads(body)["error"]["code"] == code
         assert gateway.calls == []

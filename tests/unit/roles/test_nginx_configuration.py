@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from support.load_balancer import NGINX, configuration
+from support.load_balancer import NGINX, configuration, nginx_version
 from support.roles import Role
 
 
@@ -24,6 +24,8 @@ from support.roles import Role
         {"load_balancer_bind_address": "127.0.0.1", "load_balancer_max_body_size": "1g"},
         {"inventory_hostname": "Gateway_1.example.com"},
         {"load_balancer_requests_per_minute": 600},
+        {"load_balancer_tls": True},
+        {"load_balancer_internal_from": ["10.0.0.0/8", "fd00::1"]},
         {"load_balancer_requests_per_minute": 100000, "load_balancer_requests_burst": 0},
         {"load_balancer_requests_per_minute": 60, "load_balancer_limit_per": "address"},
         {
@@ -39,6 +41,8 @@ from support.roles import Role
         "large bodies",
         "a long host name",
         "a limit",
+        "TLS",
+        "internal pages for others",
         "a limit without bursts",
         "a limit per address",
         "800 gateways",
@@ -51,6 +55,7 @@ def test_nginx_accepts_the_configuration(tmp_path: Path, variables: dict[str, An
         **({"load_balancer_members": ["127.0.0.1:5101", "127.0.0.1:5102"]} | variables),
         _load_balancer_temp_path=str(tmp_path / "tmp"),
         load_balancer_access_log_path=str(tmp_path),
+        __load_balancer_nginx_version=nginx_version(),
     )
     path = tmp_path / "nginx.conf"
     path.write_text(configuration(role))
