@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from gateway_contracts.error_class import ErrorClass, classify
+from gateway_contracts.error_class import ErrorClass, classify, is_quota
 from gateway_contracts.request_record import fitting
 from gateway_serve import tokenizer
 from gateway_serve.usage import UNKNOWN, Usage, mapping, normalise
@@ -263,6 +263,8 @@ def _listed(body: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
 
 
 def _status_of(error: Any) -> int:
-    """Return the HTTP status that an error inside an answer names; 500 where it names none."""
+    """Return the HTTP status that an error inside an answer names, or would have come with."""
     code = mapping(error).get("code")
-    return code if isinstance(code, int) and 400 <= code < 600 else 500
+    if isinstance(code, int) and 400 <= code < 600:
+        return code
+    return 429 if is_quota({"error": error}) else 500

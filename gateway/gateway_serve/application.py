@@ -41,6 +41,7 @@ class Application:
         self.config_path = config_path
         self._settings = settings
         self._secrets = SecretFiles(settings.secrets_directory)
+        self.version = importlib.metadata.version("mlflow-gateway-fleet")
         # These outlive a configuration, and processes forked from this one share their counts.
         self.metrics = Metrics()
         self._limits = Limits()
@@ -78,10 +79,7 @@ class Application:
         if config_digest(self.config_path) != digest:
             self.load()  # it changed while it was read
             return
-        identity = {
-            "gateway_version": importlib.metadata.version("mlflow-gateway-fleet"),
-            "config_digest": digest,
-        }
+        identity = {"gateway_version": self.version, "config_digest": digest}
         settings = self._settings
         log = RequestLog(settings.request_log, settings.host_name, settings.instance, identity, self.metrics)
         required = settings.request_log_required
@@ -89,7 +87,15 @@ class Application:
             self.metrics, log, log_required=required, keys=self._keys, limits=self._limits
         )
         recorder = CallRecorder(app, endpoints_of(app), log, gatekeeper)
-        self.app = Pages(recorder, gatekeeper, self.metrics, log, log_required=required, keys=self._keys)
+        self.app = Pages(
+            recorder,
+            gatekeeper,
+            self.metrics,
+            log,
+            self.version,
+            log_required=required,
+            keys=self._keys,
+        )
         self._log = log
         self.digest = digest
         # Workers share this memory for as long as nobody writes to it, and collecting garbage writes.
@@ -99,7 +105,7 @@ class Application:
 
     def begin_process(self, worker: int) -> None:
         """Call this in a new worker process, before it serves; no other process has its number."""
-        self.metrics.begin_process(worker)
+        self.metrics.begin_process(worker, self.version, self.digest)
         if self._keys is not None:
             self._keys.watch(self.metrics)
         if self._log is not None:

@@ -21,6 +21,7 @@ from gateway_serve.provider_client import ProviderClient
 # What a caller of Anthropic's API may switch on; all other headers stay here, credentials above all.
 _PASSED_HEADERS = {"messages": (b"anthropic-beta",), "responses": (b"openai-beta",)}
 
+_NO_MODEL = "you must provide a model parameter: the name of an endpoint; GET /v1/models lists them."
 
 _Fallback = Callable[[], str | None]
 
@@ -52,9 +53,12 @@ class CallServer:
     ) -> None:
         """Answer the caller, with the first of the endpoint and its fallbacks that can."""
         by_name = path.operation is None
+        if not by_name and payload and payload.get("model") is None and path.is_mlflows:
+            caller.answer(400, ErrorStyle.OPENAI.body(400, _NO_MODEL))
+            return
         request = self._direct_request(scope, call, call.endpoint, body, payload, by_name)
         if request is None and not path.is_mlflows:
-            await _refuse(caller, path.style, call, payload)
+            _refuse(caller, path.style, call, payload)
             return
         fallbacks: list[str] | None = None
 
@@ -97,7 +101,7 @@ class CallServer:
             if worth_a_fallback(error.status) and fallback():
                 return True
             body = style.body(error.status, error.detail) if error.body is None else error.body
-            await caller.answer(error.status, body, error.headers)
+            caller.answer(error.status, body, error.headers)
         return False
 
     async def _serve_with_app(
@@ -161,7 +165,7 @@ def _for_endpoint(scope: Scope, name: str, payload: Mapping[str, Any]) -> tuple[
     return {**scope, "path": path, "raw_path": path.encode(), "headers": headers}, body
 
 
-async def _refuse(caller: Caller, style: ErrorStyle, call: Call, payload: Mapping[str, Any]) -> None:
+def _refuse(caller: Caller, style: ErrorStyle, call: Call, payload: Mapping[str, Any]) -> None:
     """Answer a call of an API that MLflow's app does not have, and that no endpoint can serve."""
     if call.endpoint is None:
         status, message = 404, "`model` names no endpoint; GET /v1/models lists those that there are."
@@ -173,4 +177,4 @@ async def _refuse(caller: Caller, style: ErrorStyle, call: Call, payload: Mappin
             400,
             f"The endpoint '{call.endpoint}' cannot serve this: it is no chat endpoint of {provider}.",
         )
-    await caller.answer(status, style.body(status, message))
+    caller.answer(status, style.body(status, message))

@@ -16,7 +16,10 @@ _WATCH_AFTER_S = 0.05
 
 
 class Caller:
-    """Whoever made a call. What is sent through this is counted in the call."""
+    """Whoever made a call. What is sent through this is counted in the call.
+
+    The end of an answer is kept until `finish`, so that the call's records can be written before it.
+    """
 
     def __init__(self, call: Call, receive: Receive, send: Send) -> None:
         self._call = call
@@ -27,6 +30,7 @@ class Caller:
         self._watcher: asyncio.Task[None] | None = None
         self._watch_soon: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[Any] | None = None
+        self._end: tuple[Message, ...] = ()
 
     async def read_body(self) -> bytes:
         """Return the request's body; `call.left` says whether the caller left before its end."""
@@ -83,10 +87,8 @@ class Caller:
         await app(scope, self._replay, send if withheld else self._count)
         return not refused
 
-    async def answer(
-        self, status: int, body: bytes, more_headers: Iterable[tuple[bytes, bytes]] = ()
-    ) -> None:
-        """Send a whole answer of JSON."""
+    def answer(self, status: int, body: bytes, more_headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        """Answer with JSON."""
         call = self._call
         call.status = status
         call.response_bytes = len(body)
@@ -96,9 +98,16 @@ class Caller:
             *more_headers,
             (b"x-request-id", call.request_id.encode("ascii")),
         ]
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        self._end = (
+            {"type": "http.response.start", "status": status, "headers": headers},
+            {"type": "http.response.body", "body": body},
+        )
         call.complete = True
-        await self._send({"type": "http.response.body", "body": body})
+
+    async def finish(self) -> None:
+        """Send the end of the answer, where it has one: all of it, or what comes after a stream's pieces."""
+        for message in self._end:
+            await self._send(message)
 
     async def begin_events(self) -> None:
         """Send the head of a stream of server-sent events."""
@@ -112,10 +121,10 @@ class Caller:
         self._call.response_bytes += len(data)
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
-    async def end_events(self) -> None:
+    def end_events(self) -> None:
         """Say that the stream is complete."""
         self._call.complete = True
-        await self._send({"type": "http.response.body", "body": b""})
+        self._end = ({"type": "http.response.body", "body": b""},)
 
     def _begin_watch(self) -> None:
         self._watch_soon = None
@@ -157,4 +166,6 @@ class Caller:
             call.response_bytes += len(message.get("body", b""))
             if not message.get("more_body", False):
                 call.complete = True
+                self._end = (message,)
+                return
         await self._send(message)

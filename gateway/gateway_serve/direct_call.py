@@ -57,7 +57,7 @@ class DirectCall:
                 body = await _read(response, attempt)
                 answer = _checked(request, attempt, response, body)
                 response.close()
-                await caller.answer(200, answer)
+                caller.answer(200, answer)
         except CallFailedError:
             raise
         except Exception as error:
@@ -129,7 +129,7 @@ class DirectCall:
                 "a stream failed with %s", type(error).__name__, extra={"request_id": call.request_id}
             )
             await caller.send_events(failure_event(error, request.endpoint.style))
-        await caller.end_events()
+        caller.end_events()
 
 
 def _has_begun(attempt: Attempt, held: bytes) -> bool:

@@ -83,18 +83,27 @@ class Metrics:
             "Time of change of the file of keys that each worker has in force; 0 without one.",
             "liveall",
         )
+        self._build_info = Gauge(
+            "llm_gateway_build_info",
+            "1 for what runs.",
+            ("version", "config_digest"),
+            registry=self._registry,
+            multiprocess_mode="livemax",
+        )
         # This process serves no call, so it must not speak of living workers.
         self.forget(_MASTER)
         # By what a record says; looking a child up costs more than counting.
         self._children: dict[tuple[Any, ...], _Children] = {}
 
-    def begin_process(self, worker: int) -> None:
+    def begin_process(self, worker: int, version: str, config_digest: str) -> None:
         """Count from now on as the worker of this number, which no other process has."""
         self._worker = worker
         self._children = {}
         self.in_flight.set(0)
         self.log_writable.set(1)
         self.keys_current.set(1)
+        self._build_info.clear()
+        self._build_info.labels(version, config_digest).set(1)
 
     def forget(self, worker: int) -> None:
         """Drop what is only true of a worker that lives; called once it is dead."""

@@ -79,13 +79,14 @@ class CallRecorder:
                 extra={"request_id": call.request_id},
             )
             if call.status is None:
-                await caller.answer(500, _BROKEN)
+                caller.answer(500, _BROKEN)
         finally:
             caller.end_watch()
             records = call.records()
-            for record in records:
-                self._log.append(record, valid=True)
             self._gatekeeper.settle(call, records)
+            # Before the end of the answer goes out: whoever has an answer, there is a record of it.
+            await self._log.write(records)
+            await caller.finish()
 
     async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve what is no LLM call."""
@@ -105,7 +106,7 @@ class CallRecorder:
         if call.left:
             return
         if refusal is not None:
-            await caller.answer(refusal.status, refusal.body, refusal.headers)
+            caller.answer(refusal.status, refusal.body, refusal.headers)
             return
         await self._server.serve(scope, call, caller, path, body, payload)
 

@@ -26,6 +26,7 @@ class Pages:
         gatekeeper: Gatekeeper,
         metrics: Metrics,
         log: RequestLog,
+        version: str,
         *,
         log_required: bool = False,
         keys: KeyFile | None = None,
@@ -34,6 +35,7 @@ class Pages:
         self._gatekeeper = gatekeeper
         self._metrics = metrics
         self._log = log
+        self._version = version
         self._log_required = log_required
         self._keys = keys
         self.stopping = False
@@ -69,10 +71,10 @@ class Pages:
         stopping = "this worker is stopping" if self.stopping else None
         problems = [problem for problem in (stopping, log_problem, key_problem) if problem is not None]
         serves = not self.stopping and (self._log.problem is None or not self._log_required)
-        if not problems:
-            document: dict[str, Any] = {"status": "OK"}
-        else:
-            document = {"status": "DEGRADED" if serves else "UNHEALTHY", "problems": problems}
+        status = "OK" if not problems else "DEGRADED" if serves else "UNHEALTHY"
+        document: dict[str, Any] = {"status": status, "version": self._version}
+        if problems:
+            document["problems"] = problems
         await _answer(
             send, 200 if serves else 503, json.dumps(document, separators=(",", ":")).encode(), _JSON
         )

@@ -1,4 +1,4 @@
-"""The spool: request records, one append each, in one file per worker process and UTC hour."""
+"""The spool: request records, appended as calls end, in one file per worker process and UTC hour."""
 
 import asyncio
 import contextlib
@@ -7,10 +7,11 @@ import logging
 import os
 import time
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
-from gateway_contracts.request_record import SCHEMA_VERSION, encode, encode_valid
+from gateway_contracts.request_record import SCHEMA_VERSION, encode_valid
 from gateway_serve.disk_sync import DiskSync
 
 _logger = logging.getLogger(__name__)
@@ -70,6 +71,8 @@ class RequestLog:
         self._sequence = 0
         self._hour = -1
         self._descriptor = -1
+        self._lines: list[tuple[int, bytes]] = []  # with their sequence, to be written in this turn
+        self._waiting: list[asyncio.Future[None]] = []  # the calls that they are of
         self._unfinished = b""  # the rest of a record of which the file system took only a part
         self._proven_at = 0.0  # monotonic time at which the spool was last seen to be writable
         self._sync = DiskSync()
@@ -84,29 +87,68 @@ class RequestLog:
     def _writes_files(self) -> bool:
         return self._target is not None and self._target != STANDARD_OUTPUT
 
-    def append(self, record: dict[str, Any], *, valid: bool = False) -> None:
-        """Write one record. Never raises: a log that fails must not fail the call.
+    async def write(self, records: Iterable[dict[str, Any]]) -> None:
+        """Write the records of a call that is over; return once the kernel has them, or they are lost.
 
-        `valid`: it has all fields in the contract's order, each with a value that the contract allows.
+        Records of all calls that end in the same turn of the event loop go in one append. They must be as the
+        contract says; what all records of this process have in common is put into them here.
+        Never raises: a log that fails must not fail the call.
         """
         if self._target is None:
             return
-        self._sequence += 1
+        for record in records:
+            self._sequence += 1
+            record.update(self._common, sequence=self._sequence)
+            try:
+                self._lines.append((self._sequence, encode_valid(record)))
+            except ValueError as error:
+                # A mistake in this program, not of the disk.
+                self._count(lost=1)
+                _logger.error(
+                    "request record %d of boot_id %s is lost: %s", self._sequence, self._boot_id, error
+                )
+        loop = asyncio.get_running_loop()
+        if not self._waiting:
+            loop.call_soon(self._flush)
+        # One for each: who is cancelled must not cancel the others' wait.
+        written = loop.create_future()
+        self._waiting.append(written)
+        await written
+
+    def _flush(self) -> None:
+        """Write what this turn has gathered."""
+        lines, self._lines = self._lines, []
+        waiting, self._waiting = self._waiting, []
+        while lines:
+            self._append(lines)
+        for written in waiting:
+            if not written.done():
+                written.set_result(None)
+
+    def _append(self, lines: list[tuple[int, bytes]]) -> None:
+        """Write lines in one append, as many as the file system takes, and remove them from the list."""
+        # Several processes may share a pipe, which keeps no more than one line in one piece.
+        together = lines if self._writes_files else lines[:1]
         try:
-            whole = {**record, **self._common, "sequence": self._sequence}
-            line = encode_valid(whole) if valid else encode(whole)
-        except ValueError as error:
-            # A mistake in this program, not of the disk.
-            self._count(lost=1)
-            _logger.error("request record %d of boot_id %s is lost: %s", self._sequence, self._boot_id, error)
-            return
-        try:
-            self._write(line)
+            taken = self._write(b"".join([line for _, line in together]))
         except OSError as error:
             self._count(lost=1)
-            self._note(error, self._sequence)
-        else:
-            self._note(_full_disk() if self._unfinished else None, self._sequence)
+            self._note(error, lines.pop(0)[0])
+            return
+        whole = 0
+        for _, line in together:
+            if taken < len(line):
+                break
+            taken -= len(line)
+            whole += 1
+        self._count(written=whole)
+        sequence = lines[0][0]
+        if whole < len(together) and taken:
+            # The rest goes in front of the next record, so that no line is torn for good.
+            self._unfinished = together[whole][1][taken:]
+            whole += 1
+        del lines[:whole]
+        self._note(_full_disk() if self._unfinished else None, sequence)
 
     async def check(self) -> str | None:
         """Find out whether a record could be written now, and return why not."""
@@ -156,6 +198,7 @@ class RequestLog:
 
     def close(self) -> None:
         """Write what is left, flush it to disk and close the file, where one is open."""
+        self._flush()
         self._sync.stop()
         if self._descriptor < 0:
             return
@@ -168,11 +211,11 @@ class RequestLog:
         os.close(self._descriptor)
         self._descriptor = -1
 
-    def _write(self, line: bytes) -> None:
+    def _write(self, data: bytes) -> int:
+        """Return how many bytes were taken. Raises OSError where none was."""
         if not self._writes_files:
-            os.write(1, line)
-            self._count(written=1)
-            return
+            os.write(1, data)
+            return len(data)
         seconds = time.time()
         hour = int(seconds) // 3600
         if hour != self._hour or self._descriptor < 0 or self._sync.is_removed(self._descriptor):
@@ -180,12 +223,11 @@ class RequestLog:
             self._descriptor = self._open(seconds)
             self._hour = hour
         self._finish()
-        written = os.write(self._descriptor, line)
+        taken = os.write(self._descriptor, data)
+        if not taken:
+            raise _full_disk()
         self._sync.wanted(self._descriptor)
-        # The rest goes in front of the next record, so that no line is torn for good.
-        self._unfinished = line[written:]
-        if not self._unfinished:
-            self._count(written=1)
+        return taken
 
     def _leave_file(self) -> None:
         if self._descriptor >= 0:

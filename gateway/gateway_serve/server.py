@@ -18,6 +18,7 @@ from gunicorn.arbiter import Arbiter
 from uvicorn_worker import UvicornWorker
 
 from gateway_serve.application import Application, ConfigError, config_digest
+from gateway_serve.http_protocol import Protocol
 from gateway_serve.log_lines import GunicornLog
 from gateway_serve.metrics import memory_directory
 from gateway_serve.settings import Settings
@@ -38,7 +39,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]
     """uvicorn under gunicorn, without access log: the request record is the log."""
 
     # uvicorn's own shape of a class attribute.
-    CONFIG_KWARGS = {"loop": "auto", "http": "auto", "ws": "none", "access_log": False}  # noqa: RUF012
+    CONFIG_KWARGS = {"loop": "auto", "http": Protocol, "ws": "none", "access_log": False}  # noqa: RUF012
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

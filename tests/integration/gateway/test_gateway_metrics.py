@@ -1,5 +1,7 @@
 """Metrics: the same numbers as the records, whichever worker is asked, and whichever worker has died."""
 
+import hashlib
+import importlib.metadata
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -85,6 +87,17 @@ def test_calls_under_way_are_seen_and_a_dead_worker_takes_only_those_along(measu
     wait_until(lambda: metrics(measured)("calls_total") == 11, "the count to go on")
     for stream in streams:
         stream.close()
+
+
+def test_both_pages_say_what_runs(measured: Gateway) -> None:
+    version = importlib.metadata.version("mlflow-gateway-fleet")
+    assert requests.get(f"{measured.url}/health", timeout=10).json() == {"status": "OK", "version": version}
+    digest = measured.wait_for_records(1)[0]["config_digest"] if measured.chat("hello").ok else ""
+    assert metrics(measured)("build_info", version=version, config_digest=digest) == 1
+    measured.config.write_text(f"{measured.config.read_text()}\n# another version of it\n")
+    changed = hashlib.sha256(measured.config.read_bytes()).hexdigest()[:12]
+    wait_until(lambda: metrics(measured)("build_info", config_digest=changed) == 1, "the new one", 60)
+    wait_until(lambda: metrics(measured)("build_info") == 1, "the workers of the old one to end", 60)
 
 
 def test_a_reload_keeps_the_counts(measured: Gateway) -> None:

@@ -1,5 +1,6 @@
-"""The spool: one append a record, a file an hour, and a file system that does not always play along."""
+"""The spool: one append a moment, a file an hour, and a file system that does not always play along."""
 
+import asyncio
 import calendar
 import errno
 import json
@@ -27,6 +28,15 @@ def records(directory: Path) -> list[dict[str, Any]]:
     ]
 
 
+def write(log: RequestLog, calls: int = 1, **values: Any) -> None:
+    """Let so many calls end at once, each with a record."""
+
+    async def end() -> None:
+        await asyncio.gather(*(log.write([RECORD | values]) for _ in range(calls)))
+
+    asyncio.run(end())
+
+
 def at(monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
     seconds = float(calendar.timegm(time.strptime(moment, "%Y-%m-%dT%H:%M:%S")))
     monkeypatch.setattr(time, "time", lambda: seconds)
@@ -34,7 +44,7 @@ def at(monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
 
 def test_records_of_a_process_are_numbered_and_named(log: RequestLog, tmp_path: Path) -> None:
     for _ in range(3):
-        log.append(RECORD)
+        write(log)
     written = records(tmp_path)
     assert [record["sequence"] for record in written] == [1, 2, 3]
     assert {record["boot_id"] for record in written} == {log.boot_id}
@@ -42,6 +52,47 @@ def test_records_of_a_process_are_numbered_and_named(log: RequestLog, tmp_path: 
     assert written[0]["host"] == "host-1"
     assert written[0]["instance"] == "gw-1"
     assert written[0]["config_digest"] == "0123456789ab"
+
+
+def test_calls_that_end_at_once_share_an_append(
+    log: RequestLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append, appends = os.write, []
+
+    def watched(descriptor: int, data: bytes) -> int:
+        appends.append(data.count(b"\n"))
+        return append(descriptor, data)
+
+    monkeypatch.setattr(os, "write", watched)
+    write(log, calls=5)
+    write(log)
+    assert [lines for lines in appends if lines] == [5, 1]
+    assert [record["sequence"] for record in records(tmp_path)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_call_goes_on_once_its_record_is_written_whoever_else_is_cancelled(
+    log: RequestLog, tmp_path: Path
+) -> None:
+    async def end() -> None:
+        cut, whole = (asyncio.create_task(log.write([dict(RECORD)])) for _ in range(2))
+        await asyncio.sleep(0)
+        cut.cancel()
+        await whole
+        assert len(records(tmp_path)) == 2
+        assert cut.cancelled()
+
+    asyncio.run(end())
+
+
+def test_what_waits_when_a_process_ends_is_written(log: RequestLog, tmp_path: Path) -> None:
+    async def end() -> None:
+        waiting = asyncio.create_task(log.write([dict(RECORD)]))
+        await asyncio.sleep(0)
+        log.close()
+        assert len(records(tmp_path)) == 1
+        await waiting
+
+    asyncio.run(end())
 
 
 def test_each_utc_hour_has_its_file(log: RequestLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +103,7 @@ def test_each_utc_hour_has_its_file(log: RequestLog, tmp_path: Path, monkeypatch
         "2026-03-02T01:00:00",
     ):
         at(monkeypatch, moment)
-        log.append(RECORD)
+        write(log)
     start = f"requests-host-1-gw-1-{log.boot_id[:8]}-"
     lines = {file.name: len(file.read_bytes().splitlines()) for file in tmp_path.iterdir()}
     assert lines == {
@@ -63,10 +114,10 @@ def test_each_utc_hour_has_its_file(log: RequestLog, tmp_path: Path, monkeypatch
 
 
 def test_a_forked_process_is_a_boot_of_its_own(log: RequestLog, tmp_path: Path) -> None:
-    log.append(RECORD)
+    write(log)
     before = log.boot_id
     log.begin_process()
-    log.append(RECORD)
+    write(log)
     assert log.boot_id != before
     assert [record["sequence"] for record in records(tmp_path)] == [1, 1]
     assert len(list(tmp_path.iterdir())) == 2
@@ -74,20 +125,20 @@ def test_a_forked_process_is_a_boot_of_its_own(log: RequestLog, tmp_path: Path) 
 
 def test_no_spool_means_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    RequestLog(None, "host-1", "gw-1", IDENTITY).append(RECORD)
+    write(RequestLog(None, "host-1", "gw-1", IDENTITY))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_standard_output_gets_whole_lines(capfd: pytest.CaptureFixture[str]) -> None:
-    RequestLog("-", "host-1", "gw-1", IDENTITY).append(RECORD)
-    assert problem(json.loads(capfd.readouterr().out)) is None
+    write(RequestLog("-", "host-1", "gw-1", IDENTITY), calls=3)
+    assert [problem(json.loads(line)) for line in capfd.readouterr().out.splitlines()] == [None] * 3
 
 
 def test_an_unwritable_spool_is_told_once_and_the_gap_shows_it(
     log: RequestLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    log.append(RECORD)
+    write(log)
     with monkeypatch.context() as full:
 
         def refuse(*_: Any) -> int:
@@ -95,8 +146,8 @@ def test_an_unwritable_spool_is_told_once_and_the_gap_shows_it(
 
         full.setattr(os, "write", refuse)
         for _ in range(3):
-            log.append(RECORD)
-    log.append(RECORD)
+            write(log)
+    write(log)
     assert [record["sequence"] for record in records(tmp_path)] == [1, 5]
     told = [(record.levelname, record.getMessage()) for record in caplog.records]
     assert [level for level, _ in told] == ["ERROR", "WARNING"]
@@ -106,45 +157,47 @@ def test_an_unwritable_spool_is_told_once_and_the_gap_shows_it(
 
 
 def test_a_record_that_can_not_be_encoded_costs_only_itself(log: RequestLog, tmp_path: Path) -> None:
-    log.append(RECORD | {"http_status": None})
-    log.append(RECORD)
+    write(log, end_user="\ud800", http_status=None)
+    write(log)
     assert [record["sequence"] for record in records(tmp_path)] == [2]
 
 
+@pytest.mark.parametrize("calls", [1, 2, 3])
 def test_a_disk_that_takes_half_a_record_tears_no_line(
-    log: RequestLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    log: RequestLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: int
 ) -> None:
-    write = os.write
-    room = 900
+    append = os.write
+    write(log)
+    (file,) = tmp_path.iterdir()
+    room = file.stat().st_size * 3 // 2
 
     def almost_full(descriptor: int, data: bytes) -> int:
         nonlocal room
         if room == 0:
             raise OSError(errno.ENOSPC, "No space left on device")
-        taken = write(descriptor, data[:room])
+        taken = append(descriptor, data[:room])
         room -= taken
         return taken
 
     with monkeypatch.context() as full:
         full.setattr(os, "write", almost_full)
-        log.append(RECORD)  # fits in part or not at all
-        log.append(RECORD)
-        log.append(RECORD)
-    log.append(RECORD)
+        write(log, calls)  # one fits whole, one in part
+        write(log, 4 - calls)
+    write(log)
     written = records(tmp_path)  # every line is JSON
-    assert [record["sequence"] for record in written] in ([1, 4], [1, 2, 4])
+    assert [record["sequence"] for record in written] == [1, 2, 3, 6]
 
 
 def test_a_half_written_record_is_finished_before_the_next_hours_file(
     log: RequestLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = os.write
+    append = os.write
     at(monkeypatch, "2026-03-01T23:59:59")
     with monkeypatch.context() as full:
-        full.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:100]))
-        log.append(RECORD)
+        full.setattr(os, "write", lambda descriptor, data: append(descriptor, data[:100]))
+        write(log)
     at(monkeypatch, "2026-03-02T00:00:00")
-    log.append(RECORD)
+    write(log)
     assert [record["sequence"] for record in records(tmp_path)] == [1, 2]
 
 
@@ -161,7 +214,7 @@ def test_flushing_happens_beside_the_work_and_at_most_once_a_second(
     log.begin_process()
     begun = time.monotonic()
     while len(threads) < 2:
-        log.append(RECORD)
+        write(log)
         assert time.monotonic() < begun + 60
     assert len(threads) <= time.monotonic() - begun + 1
     assert threading.current_thread() not in threads
@@ -171,12 +224,12 @@ def test_flushing_happens_beside_the_work_and_at_most_once_a_second(
 
 def test_a_file_that_is_removed_in_use_is_begun_again(log: RequestLog, tmp_path: Path) -> None:
     log.begin_process()
-    log.append(RECORD)
+    write(log)
     (file,) = tmp_path.iterdir()
     file.unlink()
     begun = time.monotonic()
     while not file.exists():
-        log.append(RECORD)
+        write(log)
         time.sleep(0.02)
         assert time.monotonic() < begun + 60
     log.close()

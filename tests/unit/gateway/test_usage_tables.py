@@ -220,6 +220,8 @@ def test_a_whole_anthropic_answer() -> None:
         ({"message": "overloaded", "type": "server_error"}, "provider"),
         ({"message": "slow down", "code": 429}, "rate_limit"),
         ({"message": "pay", "code": 402}, "quota"),
+        ({"message": "No.", "code": "insufficient_quota"}, "quota"),
+        ({"message": "No.", "type": "insufficient_quota", "code": None}, "quota"),
     ],
 )
 def test_an_error_inside_a_stream_has_its_class(error: dict[str, Any], expected: str) -> None:

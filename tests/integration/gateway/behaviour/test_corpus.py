@@ -19,7 +19,7 @@ PAGE = Path(__file__).parents[4] / "docs" / "gateway.md"
 # What differs between any two calls.
 _CHANGING_KEYS = {"id", "created"}
 _CHANGING_TEXT = re.compile(r"emulator0[0-9a-f]+")
-# What providers say and MLflow's schema leaves out.
+# What providers say and MLflow's schema leaves out; and the version, in /health.
 ADDED = {
     "annotations",
     "content_filter_results",
@@ -28,6 +28,7 @@ ADDED = {
     "refusal",
     "service_tier",
     "system_fingerprint",
+    "version",
 }
 SEEN: Counter[str] = Counter()
 

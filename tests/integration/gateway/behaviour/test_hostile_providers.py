@@ -72,6 +72,7 @@ def serves_on(gateway: Gateway, upstream: HostileServer) -> None:
         ),
         pytest.param(error_inside(429), None, "rate_limit", id="200 with a 429 inside"),
         pytest.param(error_inside("server_error"), None, "provider", id="200 with an error inside"),
+        pytest.param(error_inside("insufficient_quota"), None, "quota", id="200 with no quota inside"),
         pytest.param(http(401, {"error": "no key"}), 401, "authentication", id="an error that is a text"),
         pytest.param(http(418, []), 418, "invalid_request", id="an error that is a list"),
         pytest.param(http(500, b"oops", "text/plain"), 500, "provider", id="an error in plain text"),
