@@ -24,13 +24,17 @@ class Samples:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """How much worse is allowed, 0.1 being 10 %; None for what is not judged."""
+    """How much worse is allowed, 0.1 being 10 %; None for what is not judged.
+
+    Times that grow by ignored_ms or less are none that anybody notices, whatever the percentage.
+    """
 
     pass_rate: float = 0.0
     latency_ms: float | None = 0.25
     ttft_ms: float | None = 0.25
     output_tokens: float | None = None
     cost_usd: float | None = 0.10
+    ignored_ms: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -201,6 +205,8 @@ def _measured(
     regression = (
         change is not None and allowed is not None and bool(change.real) and change.change > allowed + 1e-9
     )
+    if regression and name.endswith("_ms") and before is not None and after is not None:
+        regression = after - before > thresholds.ignored_ms
     return Measured(name, before, after, change, regression)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
+import pytest
 import requests
 
 from support.fleet import Fleet, wait_until
@@ -16,12 +18,27 @@ INSTANCES = ["llm-gateway-1", "llm-gateway-2"]
 
 
 def keys(*known: str) -> dict[str, object]:
-    """Variables that let in who has one of these keys."""
+    """Variables that let in who has one of these keys; the first is that of the cases that judge a change."""
     entries = [
         {"id": f"key-{number}", "sha256": hashlib.sha256(key.encode()).hexdigest(), "owner": "tests"}
         for number, key in enumerate(known)
     ]
-    return {"gateway_api_keys": entries}
+    return {"gateway_api_keys": entries, "gateway_canary_api_key": known[0]}
+
+
+def chat_by(fleet: Fleet, model: str, path: str = "/v1") -> dict[str, object]:
+    """Variables that let another model, or another address of the provider, serve the endpoint chat."""
+    provider = f"http://{fleet.variable('gateway-1', 'ansible_host')}:5999"
+    config = {"openai_api_key": "$OPENAI_API_KEY", "openai_api_base": provider + path}
+    served_by = {"provider": "openai", "name": model, "config": config}
+    chat = {"name": "chat", "endpoint_type": "llm/v1/chat", "model": served_by}
+    return CHANGED | keys(KEY) | {"gateway_endpoints": [chat]}
+
+
+def judged(fleet: Fleet) -> list[dict[str, Any]]:
+    """What came of the cases that judged the last change: of what served, and of the candidate."""
+    files = (f"/var/lib/llm-gateway/canary/llm-gateway-{name}.json" for name in ("1", "candidate"))
+    return [json.loads(fleet.shell("gateway-1", f"cat {file}")) for file in files]
 
 
 def served(fleet: Fleet) -> int:
@@ -66,11 +83,12 @@ def environment(fleet: Fleet, host: str) -> dict[str, str]:
     return dict(item.split("=", 1) for item in container["Config"]["Env"])
 
 
-def nobody_noticed(fleet: Fleet, load: SteadyLoad, served_before: int) -> None:
+def nobody_noticed(fleet: Fleet, load: SteadyLoad, served_before: int, calls_to_judge: int = 0) -> None:
     assert not load.failures, load.failures[:20]
     assert load.calls > 50
     assert load.streams > 5
-    assert served(fleet) - served_before == load.calls  # the provider got each call once
+    # The provider got each call once.
+    assert served(fleet) - served_before == load.calls + calls_to_judge
 
 
 def test_every_container_is_replaced_and_no_call_fails(fleet: Fleet) -> None:
@@ -79,7 +97,9 @@ def test_every_container_is_replaced_and_no_call_fails(fleet: Fleet) -> None:
     with steady_load(fleet) as load:
         site(fleet, "-e", json.dumps(CHANGED | keys(KEY)))
 
-    nobody_noticed(fleet, load, served_before)
+    outcomes = [result["summary"] for result in judged(fleet)]
+    assert [(outcome["passed"], outcome["requests"]) for outcome in outcomes] == [(12, 12), (12, 12)]
+    nobody_noticed(fleet, load, served_before, calls_to_judge=24)
     for host in HOSTS:
         after = instances(fleet, host)
         assert after.keys() == before[host].keys() == set(INSTANCES)
@@ -112,16 +132,41 @@ def test_a_rollback_brings_the_containers_back(fleet: Fleet) -> None:
     assert environment(fleet, "gateway-3")["MLFLOW_GATEWAY_ROUTE_TIMEOUT_SECONDS"] == "299"
 
 
+@pytest.mark.parametrize(
+    ("model", "path", "told"),
+    [
+        ("gpt-4", "/v1", "regression: all cases: cost"),
+        pytest.param("gpt-4o", "/nowhere/v1", "simple-question: pass rate", marks=pytest.mark.long),
+    ],
+)
+def test_a_change_that_does_worse_is_refused_before_a_caller_meets_it(
+    fleet: Fleet, model: str, path: str, told: str
+) -> None:
+    before, served_before = {host: instances(fleet, host) for host in HOSTS}, served(fleet)
+
+    with steady_load(fleet) as load:
+        said = site(fleet, "-e", json.dumps(chat_by(fleet, model, path)), check=False)
+
+    assert "The change was not made, every gateway serves as before." in said
+    assert told in said
+    assert KEY not in said
+    nobody_noticed(fleet, load, served_before, sum(result["summary"]["requests"] for result in judged(fleet)))
+    assert {host: instances(fleet, host) for host in HOSTS} == before
+    assert "candidate" not in fleet.shell("gateway-1", "docker ps --all --format '{{.Names}}'")
+
+
 def test_a_change_that_does_not_serve_stops_at_the_first_host_and_is_taken_back(fleet: Fleet) -> None:
     before, served_before = {host: instances(fleet, host) for host in HOSTS}, served(fleet)
 
     with steady_load(fleet) as load:
         # A setting that the gateway refuses, so that its container starts again and again.
-        broken = '{"gateway_environment": {"GATEWAY_KEEP_ALIVE": "for ever"}, "gateway_start_timeout": 30}'
-        said = site(fleet, "-e", broken, check=False)
+        broken = {"gateway_environment": {"GATEWAY_KEEP_ALIVE": "for ever"}, "gateway_start_timeout": 30}
+        # Without a candidate, which would have told before.
+        said = site(fleet, "-e", json.dumps(broken | {"gateway_canary": False}), check=False)
 
     nobody_noticed(fleet, load, served_before)
     assert "llm-gateway-1 serves as before, the change was taken back" in said
+    assert "GATEWAY_KEEP_ALIVE" in said  # the new container's own words
     after = {host: instances(fleet, host) for host in HOSTS}
     assert {host: {name: found[0] for name, found in after[host].items()} for host in HOSTS} == {
         host: {name: found[0] for name, found in before[host].items()} for host in HOSTS

@@ -55,6 +55,14 @@ def _threshold(name: str, default: str, text: str) -> Callable[[Callable[..., An
 @_threshold("--max-cost-increase", "10", "How much more calls may cost.")
 @_threshold("--max-tokens-increase", "none", "How many more tokens answers may have.")
 @click.option(
+    "--ignore-ms",
+    type=click.FloatRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="MS",
+    help="Milliseconds that calls and first tokens may take longer, whatever the percentage.",
+)
+@click.option(
     "--confidence",
     type=click.FloatRange(50, 99.99),
     default=95,
@@ -75,6 +83,7 @@ def compare(
     max_ttft_increase: float | None,
     max_cost_increase: float | None,
     max_tokens_increase: float | None,
+    ignore_ms: float,
     confidence: float,
     overall: bool,
     ignore_missing: bool,
@@ -103,6 +112,7 @@ def compare(
         max_ttft_increase,
         max_tokens_increase,
         max_cost_increase,
+        ignore_ms,
     )
     comparison = compare_samples(_read(before), _read(after), thresholds, confidence / 100)
     found = regressions(comparison, overall_only=overall)

@@ -40,6 +40,13 @@ def _problems(variables: dict[str, Any]) -> Iterator[tuple[str, str]]:
             "are needed to call, but the question to gateway_smoke_endpoint has none",
             "Set gateway_smoke_key, or leave gateway_smoke_endpoint empty",
         )
+    # From the command line it is text.
+    judged = str(variables.get("gateway_canary")).lower() in ("true", "yes", "on", "1")
+    if judged and not variables.get("gateway_canary_api_key"):
+        yield (
+            "are needed to call, but the cases that judge a change (gateway_canary) have none",
+            "Set gateway_canary_api_key, from a vault, or gateway_canary to false",
+        )
     endpoints = {
         entry.get("name")
         for name in ("gateway_endpoints", "gateway_routes")

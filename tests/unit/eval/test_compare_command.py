@@ -64,6 +64,7 @@ def test_slower_beyond_the_threshold(tmp_path: Path) -> None:
         (spread("a", 100), spread("a", 115), []),
         (spread("a", 100), spread("a", 150), ["--max-latency-increase", "80%"]),
         (spread("a", 100), spread("a", 150), ["--max-latency-increase", "none"]),
+        (spread("a", 100), spread("a", 150), ["--ignore-ms", "60"]),
         (spread("a", 150), spread("a", 100), []),
         # One run each proves nothing.
         ([run("a", ms=100)], [run("a", ms=300)], []),
@@ -83,6 +84,8 @@ def test_no_regression(tmp_path: Path, before: list[Any], after: list[Any], opti
         (spread("a", 100, tokens=60), ["--max-tokens-increase", "10"], "a: output tokens +33 %"),
         (spread("a", 100, ttft=90.0), [], "a: time to first token +"),
         (spread("a", 110), ["--max-latency-increase", "1"], "a: latency +"),
+        (spread("a", 150), ["--ignore-ms", "40"], "a: latency +"),
+        (spread("a", 100, cost="0.00004"), ["--ignore-ms", "1000"], "a: cost +33 %"),
         ([*spread("a", 100)[:-1], run("a", "failed")], [], "a: pass rate from 8/8 to 7/8"),
         ([run("a", "errored")] * 8, [], "a: pass rate from 8/8 to 0/8"),
     ],

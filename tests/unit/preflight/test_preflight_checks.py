@@ -284,6 +284,15 @@ def test_a_question_to_the_gateways_needs_a_key_where_callers_do() -> None:
     assert lines(gateway_smoke_endpoint="chat") == []
 
 
+@pytest.mark.parametrize("wanted", [True, "true", "yes"])
+def test_the_cases_that_judge_a_change_need_a_key_where_callers_do(wanted: object) -> None:
+    (told,) = lines(gateway_api_keys=[KEY], gateway_canary=wanted)
+    assert told.endswith("Set gateway_canary_api_key, from a vault, or gateway_canary to false.")
+    assert lines(gateway_api_keys=[KEY], gateway_canary=wanted, gateway_canary_api_key="sk-planted") == []
+    assert lines(gateway_api_keys=[KEY], gateway_canary="false") == []
+    assert lines(gateway_canary=wanted) == []
+
+
 def test_good_keys_are_let_through() -> None:
     more = {"endpoints": ["chat"], "valid_until": "2027-03-31", "tokens_per_minute": 1000}
     assert lines(gateway_api_keys=[KEY, KEY | {"id": "b", "sha256": "f" * 64} | more]) == []
