@@ -20,6 +20,9 @@ STANDARD_OUTPUT = "-"
 
 _PROBE_BYTES = 4096  # what a record may need
 _PROBE_FRESH_S = 2
+_MOST_WAITING = 10_000  # records of a process, about 9 MB, that wait in memory for the disk
+_MOST_AT_A_TIME = 256
+_RETRY_S = 1.0
 
 
 class LogMetrics(Protocol):
@@ -34,8 +37,8 @@ class RequestLog:
     """Writes the records of one process.
 
     `target` is a directory, `-` for standard output, or None to write nothing. `identity` is what all records
-    of this process have in common. A record that cannot be written is lost, which the gap in `sequence`
-    shows.
+    of this process have in common. A record that cannot be written waits in memory
+    for the disk. Beyond 10,000 of them the latest are lost, which the gap in `sequence` shows.
     """
 
     def __init__(
@@ -71,7 +74,8 @@ class RequestLog:
         self._sequence = 0
         self._hour = -1
         self._descriptor = -1
-        self._lines: list[tuple[int, bytes]] = []  # with their sequence, to be written in this turn
+        self._lines: list[tuple[int, bytes]] = []  # with their sequence, to be written
+        self._retry: asyncio.TimerHandle | None = None
         self._waiting: list[asyncio.Future[None]] = []  # the calls that they are of
         self._unfinished = b""  # the rest of a record of which the file system took only a part
         self._proven_at = 0.0  # monotonic time at which the spool was last seen to be writable
@@ -88,7 +92,7 @@ class RequestLog:
         return self._target is not None and self._target != STANDARD_OUTPUT
 
     async def write(self, records: Iterable[dict[str, Any]]) -> None:
-        """Write the records of a call that is over; return once the kernel has them, or they are lost.
+        """Write the records of a call that is over; return once the kernel has them, or they must wait.
 
         Records of all calls that end in the same turn of the event loop go in one append. They must be as the
         contract says; what all records of this process have in common is put into them here.
@@ -116,25 +120,39 @@ class RequestLog:
         await written
 
     def _flush(self) -> None:
-        """Write what this turn has gathered."""
-        lines, self._lines = self._lines, []
+        """Write what this turn has gathered, after what waits."""
         waiting, self._waiting = self._waiting, []
-        while lines:
-            self._append(lines)
+        while (self._lines or self._unfinished) and self._append():
+            pass
+        if self._lines or self._unfinished:
+            self._keep()
         for written in waiting:
             if not written.done():
                 written.set_result(None)
 
-    def _append(self, lines: list[tuple[int, bytes]]) -> None:
-        """Write lines in one append, as many as the file system takes, and remove them from the list."""
+    def _keep(self) -> None:
+        """Let lines wait for a disk that takes none, within bounds, and try it again without another call."""
+        if len(self._lines) > _MOST_WAITING:
+            self._count(lost=len(self._lines) - _MOST_WAITING)
+            del self._lines[_MOST_WAITING:]
+        if self._retry is None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                self._retry = asyncio.get_running_loop().call_later(_RETRY_S, self._try_again)
+
+    def _try_again(self) -> None:
+        self._retry = None
+        self._flush()
+
+    def _append(self) -> bool:
+        """Write lines in one append, remove what the file system took, and tell whether that was all."""
         # Several processes may share a pipe, which keeps no more than one line in one piece.
-        together = lines if self._writes_files else lines[:1]
+        together = self._lines[: _MOST_AT_A_TIME if self._writes_files else 1]
+        sequence = together[0][0] if together else self._sequence
         try:
             taken = self._write(b"".join([line for _, line in together]))
         except OSError as error:
-            self._count(lost=1)
-            self._note(error, lines.pop(0)[0])
-            return
+            self._note(error, sequence)
+            return False
         whole = 0
         for _, line in together:
             if taken < len(line):
@@ -142,18 +160,22 @@ class RequestLog:
             taken -= len(line)
             whole += 1
         self._count(written=whole)
-        sequence = lines[0][0]
         if whole < len(together) and taken:
             # The rest goes in front of the next record, so that no line is torn for good.
             self._unfinished = together[whole][1][taken:]
             whole += 1
-        del lines[:whole]
+        del self._lines[:whole]
         self._note(_full_disk() if self._unfinished else None, sequence)
+        return not self._unfinished
 
     async def check(self) -> str | None:
         """Find out whether a record could be written now, and return why not."""
         if self._writes_files and time.monotonic() - self._proven_at >= _PROBE_FRESH_S:
-            self._note(await asyncio.to_thread(self._probe), self._sequence + 1)
+            problem = await asyncio.to_thread(self._probe)
+            if problem is None and self._lines:
+                self._flush()
+            else:
+                self._note(problem, self._sequence + 1)
         return self.problem or self._sync.problem
 
     def _probe(self) -> OSError | None:
@@ -186,7 +208,7 @@ class RequestLog:
                 return
             self.problem = f"request records cannot be written: {error.strerror or error}"
             _logger.error(
-                "request records are being lost from sequence %d of boot_id %s on: %s: %s; free or repair %s",
+                "request records wait in memory from sequence %d of boot_id %s on: %s: %s; free or repair %s",
                 sequence,
                 self._boot_id,
                 type(error).__name__,
@@ -199,6 +221,10 @@ class RequestLog:
     def close(self) -> None:
         """Write what is left, flush it to disk and close the file, where one is open."""
         self._flush()
+        if self._retry is not None:
+            self._retry.cancel()
+        self._count(lost=len(self._lines))
+        self._lines = []
         self._sync.stop()
         if self._descriptor < 0:
             return
@@ -224,7 +250,7 @@ class RequestLog:
             self._hour = hour
         self._finish()
         taken = os.write(self._descriptor, data)
-        if not taken:
+        if data and not taken:
             raise _full_disk()
         self._sync.wanted(self._descriptor)
         return taken

@@ -325,12 +325,13 @@ def test_a_spool_that_can_not_be_written_stops_no_call(emulator: Emulator) -> No
         assert [gateway.chat("hello").status_code for _ in range(3)] == [200, 200, 200]
         health = requests.get(f"{gateway.url}/health", timeout=10)
         assert (health.status_code, health.json()["status"]) == (200, "DEGRADED")
-        wait_until(lambda: gateway.said("records are being lost"), "the complaint")
+        wait_until(lambda: gateway.said("records wait in memory"), "the complaint")
         gateway.spool.mkdir()
         record = gateway.record_of(gateway.chat("hello"))
         assert record["sequence"] == 4
-        wait_until(lambda: gateway.said("written again from sequence 4"), "the all-clear")
-        assert sum("records are being lost" in line["message"] for line in gateway.log()) == 1
+        assert len(gateway.wait_for_records(4)) == 4
+        wait_until(lambda: gateway.said("written again from sequence 1"), "the all-clear")
+        assert sum("records wait in memory" in line["message"] for line in gateway.log()) == 1
 
 
 def test_many_callers_at_once_are_all_recorded(emulator: Emulator) -> None:

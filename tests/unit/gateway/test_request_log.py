@@ -37,6 +37,10 @@ def write(log: RequestLog, calls: int = 1, **values: Any) -> None:
     asyncio.run(end())
 
 
+def no_space(*_: Any) -> int:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def at(monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
     seconds = float(calendar.timegm(time.strptime(moment, "%Y-%m-%dT%H:%M:%S")))
     monkeypatch.setattr(time, "time", lambda: seconds)
@@ -134,26 +138,50 @@ def test_standard_output_gets_whole_lines(capfd: pytest.CaptureFixture[str]) -> 
     assert [problem(json.loads(line)) for line in capfd.readouterr().out.splitlines()] == [None] * 3
 
 
-def test_an_unwritable_spool_is_told_once_and_the_gap_shows_it(
+def test_records_wait_for_a_spool_that_is_unwritable_which_is_told_once(
     log: RequestLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     write(log)
     with monkeypatch.context() as full:
-
-        def refuse(*_: Any) -> int:
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-        full.setattr(os, "write", refuse)
+        full.setattr(os, "write", no_space)
         for _ in range(3):
             write(log)
     write(log)
-    assert [record["sequence"] for record in records(tmp_path)] == [1, 5]
+    assert [record["sequence"] for record in records(tmp_path)] == [1, 2, 3, 4, 5]
     told = [(record.levelname, record.getMessage()) for record in caplog.records]
     assert [level for level, _ in told] == ["ERROR", "WARNING"]
     assert "sequence 2" in told[0][1]
     assert "No space left on device" in told[0][1]
-    assert "sequence 5" in told[1][1]
+    assert "written again from sequence 2" in told[1][1]
+
+
+def test_what_waits_is_bounded_and_the_gap_shows_the_rest(
+    log: RequestLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", no_space)
+        write(log, calls=12_000)
+    write(log)
+    write(log)
+    sequences = [record["sequence"] for record in records(tmp_path)]
+    assert sequences == [*range(1, 10_001), 12_001, 12_002]
+
+
+def test_what_waits_is_written_without_another_call(
+    log: RequestLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def end_and_wait() -> None:
+        with monkeypatch.context() as full:
+            full.setattr(os, "write", no_space)
+            await log.write([dict(RECORD)])
+        begun = time.monotonic()
+        while not records(tmp_path):
+            await asyncio.sleep(0.05)
+            assert time.monotonic() < begun + 60
+
+    asyncio.run(end_and_wait())
+    assert [record["sequence"] for record in records(tmp_path)] == [1]
 
 
 def test_a_record_that_can_not_be_encoded_costs_only_itself(log: RequestLog, tmp_path: Path) -> None:
@@ -185,7 +213,7 @@ def test_a_disk_that_takes_half_a_record_tears_no_line(
         write(log, 4 - calls)
     write(log)
     written = records(tmp_path)  # every line is JSON
-    assert [record["sequence"] for record in written] == [1, 2, 3, 6]
+    assert [record["sequence"] for record in written] == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_half_written_record_is_finished_before_the_next_hours_file(
