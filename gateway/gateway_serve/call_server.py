@@ -10,7 +10,7 @@ from gateway_serve import upstream
 from gateway_serve.asgi import App, Scope
 from gateway_serve.call import Call, current_call
 from gateway_serve.call_path import CallPath
-from gateway_serve.caller import Caller
+from gateway_serve.caller import Caller, Lookout
 from gateway_serve.direct_call import DirectCall
 from gateway_serve.direct_endpoint import DirectRequest, direct_endpoints
 from gateway_serve.endpoints import Endpoint
@@ -34,6 +34,7 @@ class CallServer:
         self._endpoints = endpoints
         self._direct = direct_endpoints(app)
         self._client = ProviderClient()
+        self._lookout = Lookout()
         seconds = MLFLOW_GATEWAY_ROUTE_TIMEOUT_SECONDS.get()  # type: ignore[no-untyped-call]
         self._direct_call = DirectCall(self._client, seconds)
 
@@ -94,7 +95,7 @@ class CallServer:
         self, call: Call, caller: Caller, style: ErrorStyle, request: DirectRequest, fallback: _Fallback
     ) -> bool:
         """Return whether the call failed and the caller has not been told, since there is a fallback."""
-        caller.watch_soon()
+        caller.watch_soon(self._lookout)
         try:
             await self._direct_call.serve(call, caller, request)
         except CallFailedError as error:

@@ -12,7 +12,32 @@ _JSON = (b"content-type", b"application/json")
 _EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
 
 # A watch costs a task. An answer that is there sooner needs none: its caller cannot have left long ago.
-_WATCH_AFTER_S = 0.05
+# It begins after one to two of these.
+_LOOK_S = 0.025
+
+
+class Lookout:
+    """Begins to watch callers that wait for longer than a moment; one timer for all of them."""
+
+    def __init__(self) -> None:
+        self._new: list[Caller] = []
+        self._older: list[Caller] = []
+        self._ticks = False
+
+    def add(self, caller: "Caller") -> None:
+        """Watch this caller soon."""
+        self._new.append(caller)
+        if not self._ticks:
+            self._ticks = True
+            asyncio.get_running_loop().call_later(_LOOK_S, self._tick)
+
+    def _tick(self) -> None:
+        for caller in self._older:
+            caller.watch_if_waiting()
+        self._older, self._new = self._new, []
+        self._ticks = bool(self._older)
+        if self._ticks:
+            asyncio.get_running_loop().call_later(_LOOK_S, self._tick)
 
 
 class Caller:
@@ -28,7 +53,7 @@ class Caller:
         self._body: bytes | None = None
         self._gone: asyncio.Event | None = None
         self._watcher: asyncio.Task[None] | None = None
-        self._watch_soon: asyncio.TimerHandle | None = None
+        self._over = False
         self._task: asyncio.Task[Any] | None = None
         self._end: tuple[Message, ...] = ()
 
@@ -47,24 +72,25 @@ class Caller:
         self._call.left = True
         return b"".join(parts)
 
-    def watch_soon(self) -> None:
+    def watch_soon(self, lookout: Lookout) -> None:
         """Notice from soon on when the caller leaves, and cancel this task then."""
-        self._task = asyncio.current_task()
-        if self._watch_soon is None and self._watcher is None:
-            self._watch_soon = asyncio.get_running_loop().call_later(_WATCH_AFTER_S, self._begin_watch)
+        if self._task is None:
+            self._task = asyncio.current_task()
+            lookout.add(self)
 
     def watch(self) -> None:
         """Notice from now on when the caller leaves, and cancel this task then."""
         self._task = asyncio.current_task()
-        if self._watch_soon is not None:
-            self._watch_soon.cancel()
-        if self._watcher is None:
-            self._begin_watch()
+        self.watch_if_waiting()
+
+    def watch_if_waiting(self) -> None:
+        """Begin to watch, unless that has begun or the call is over."""
+        if self._watcher is None and not self._over:
+            self._watcher = asyncio.create_task(self._watch())
 
     def end_watch(self) -> None:
         """Take no more notice."""
-        if self._watch_soon is not None:
-            self._watch_soon.cancel()
+        self._over = True
         if self._watcher is not None:
             self._watcher.cancel()
 
@@ -106,7 +132,8 @@ class Caller:
 
     async def finish(self) -> None:
         """Send the end of the answer, where it has one: all of it, or what comes after a stream's pieces."""
-        for message in self._end:
+        messages, self._end = self._end, ()
+        for message in messages:
             await self._send(message)
 
     async def begin_events(self) -> None:
@@ -125,10 +152,6 @@ class Caller:
         """Say that the stream is complete."""
         self._call.complete = True
         self._end = ({"type": "http.response.body", "body": b""},)
-
-    def _begin_watch(self) -> None:
-        self._watch_soon = None
-        self._watcher = asyncio.create_task(self._watch())
 
     async def _watch(self) -> None:
         with contextlib.suppress(asyncio.CancelledError):

@@ -59,7 +59,7 @@ class Gatekeeper:
         The caller's key is taken out of the scope, so that it goes nowhere else.
         """
         call.ticket = _Ticket()
-        self._metrics.in_flight.inc()
+        self._metrics.in_flight.add(1)
         refusal = self._check(scope, call, body)
         return _as_anthropic(refusal) if refusal is not None and scope["path"] == _MESSAGES else refusal
 
@@ -93,7 +93,7 @@ class Gatekeeper:
         """Take note of a call that is over, let in or not, and of its records, the final one last."""
         ticket = call.ticket
         if ticket is not None:
-            self._metrics.in_flight.dec()
+            self._metrics.in_flight.add(-1)
             if ticket.counts_tokens and (tokens := _tokens(records)):
                 self._limits.add_tokens(call.api_key_id or "", tokens)
         self._metrics.count(records, call.attempts)

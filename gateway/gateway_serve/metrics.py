@@ -22,7 +22,7 @@ from prometheus_client import (
 
 from gateway_serve.call import Attempt
 from gateway_serve.settings import SettingsError
-from gateway_serve.tally import CounterTally, HistogramTally, Tallies
+from gateway_serve.tally import GaugeTally, HistogramTally, Tallies
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -65,10 +65,10 @@ class Metrics:
         self._first_token = self._histogram(
             "time_to_first_token_seconds", "Streams: to the first chunk with output.", ("endpoint",)
         )
-        self.in_flight = self._gauge("calls_in_flight", "Calls that are under way.", "livesum")
         self.tallies = Tallies()
-        written = self._counter("request_records_written", "Request records in the spool.")
-        self.records_written = CounterTally(written, self.tallies)
+        self._in_flight = self._gauge("calls_in_flight", "Calls that are under way.", "livesum")
+        self.in_flight = GaugeTally(self._in_flight, self.tallies)
+        self.records_written = self._counter("request_records_written", "Request records in the spool.")
         self.records_lost = self._counter(
             "request_records_lost", "Request records that could not be written."
         )
@@ -93,16 +93,15 @@ class Metrics:
         # This process serves no call, so it must not speak of living workers.
         self.forget(_MASTER)
         # By what a record says; looking a child up costs more than counting.
-        self._children: dict[tuple[Any, ...], _Children] = {}
+        self._kinds: dict[tuple[Any, ...], _Kind] = {}
 
     def begin_process(self, worker: int, version: str, config_digest: str) -> None:
         """Count from now on as the worker of this number, which no other process has."""
         self._worker = worker
-        self._children = {}
-        self.in_flight.set(0)
+        self._kinds = {}
+        self._in_flight.set(0)
         self.log_writable.set(1)
         self.keys_current.set(1)
-        self._build_info.clear()
         self._build_info.labels(version, config_digest).set(1)
 
     def forget(self, worker: int) -> None:
@@ -112,16 +111,7 @@ class Metrics:
     def count(self, records: Iterable[Mapping[str, Any]], attempts: Iterable[Attempt]) -> None:
         """Count a call that is over, by its records, the final one last, and its requests to providers."""
         for record in records:
-            children = self._of(record)
-            if record["final"]:
-                children.calls.inc()
-                children.duration.observe(record["duration_ms"] / 1000)
-            if tokens := record.get("input_tokens"):
-                children.input.inc(max(tokens, 0))
-            if tokens := record.get("output_tokens"):
-                children.output.inc(max(tokens, 0))
-            if (first := record.get("time_to_first_token_ms")) is not None:
-                children.first_token.observe(first / 1000)
+            self._of(record).count(record)
         for attempt in attempts:
             error, endpoint = attempt.error_class, attempt.endpoint
             if error is not None and endpoint is not None:
@@ -133,27 +123,26 @@ class Metrics:
         multiprocess.MultiProcessCollector(registry, self._directory)  # type: ignore[no-untyped-call]
         return generate_latest(registry)
 
-    def _of(self, record: Mapping[str, Any]) -> "_Children":
+    def _of(self, record: Mapping[str, Any]) -> "_Kind":
         key = (
-            record.get("endpoint"),
-            record.get("operation"),
-            record.get("provider"),
+            record["endpoint"],
+            record["operation"],
+            record["provider"],
             record["http_status"],
             record["error_class"],
         )
-        children = self._children.get(key)
-        if children is None:
+        kind = self._kinds.get(key)
+        if kind is None:
             endpoint, operation, provider = (part or "" for part in key[:3])
-            children = self._children[key] = _Children(
-                CounterTally(
-                    self._calls.labels(endpoint, operation, provider, str(key[3]), key[4] or ""), self.tallies
-                ),
-                HistogramTally(self._duration.labels(endpoint, operation), self.tallies),
-                HistogramTally(self._first_token.labels(endpoint), self.tallies),
-                CounterTally(self._tokens.labels(endpoint, provider, "input"), self.tallies),
-                CounterTally(self._tokens.labels(endpoint, provider, "output"), self.tallies),
+            kind = self._kinds[key] = _Kind(
+                self.tallies,
+                self._calls.labels(endpoint, operation, provider, str(key[3]), key[4] or ""),
+                self._tokens.labels(endpoint, provider, "input"),
+                self._tokens.labels(endpoint, provider, "output"),
+                HistogramTally(self._duration.labels(endpoint, operation)),
+                HistogramTally(self._first_token.labels(endpoint)),
             )
-        return children
+        return kind
 
     def _counter(self, name: str, text: str, labels: Iterable[str] = ()) -> Counter:
         return Counter(f"llm_gateway_{name}", text, tuple(labels), registry=self._registry)
@@ -167,24 +156,59 @@ class Metrics:
         return Gauge(f"llm_gateway_{name}", text, registry=self._registry, multiprocess_mode=mode)
 
 
-class _Children:
-    """The counters that calls of one kind count in."""
+class _Kind:
+    """Calls with the same labels, and what of them is still to be added to the metrics."""
 
-    __slots__ = ("calls", "duration", "first_token", "input", "output")
+    __slots__ = (
+        "_calls",
+        "_counters",
+        "_duration",
+        "_first_token",
+        "_input_tokens",
+        "_output_tokens",
+        "_tallies",
+        "_waits",
+    )
 
     def __init__(
         self,
-        calls: CounterTally,
+        tallies: Tallies,
+        calls: Counter,
+        input_tokens: Counter,
+        output_tokens: Counter,
         duration: HistogramTally,
         first_token: HistogramTally,
-        input_: CounterTally,
-        output: CounterTally,
     ) -> None:
-        self.calls = calls
-        self.duration = duration
-        self.first_token = first_token
-        self.input = input_
-        self.output = output
+        self._tallies = tallies
+        self._counters = (calls, input_tokens, output_tokens)
+        self._duration = duration
+        self._first_token = first_token
+        self._calls = self._input_tokens = self._output_tokens = 0
+        self._waits = False
+
+    def count(self, record: Mapping[str, Any]) -> None:
+        """Count one record of such a call, soon."""
+        if record["final"]:
+            self._calls += 1
+            self._duration.observe(record["duration_ms"] / 1000)
+        self._input_tokens += record["input_tokens"] or 0
+        self._output_tokens += record["output_tokens"] or 0
+        if (first := record["time_to_first_token_ms"]) is not None:
+            self._first_token.observe(first / 1000)
+        if not self._waits:
+            self._waits = True
+            self._tallies.wait_for(self)
+
+    def flush(self) -> None:
+        """Count what waits now."""
+        amounts = (self._calls, self._input_tokens, self._output_tokens)
+        self._calls = self._input_tokens = self._output_tokens = 0
+        self._waits = False
+        for counter, amount in zip(self._counters, amounts, strict=True):
+            if amount:
+                counter.inc(amount)
+        self._duration.flush()
+        self._first_token.flush()
 
 
 def memory_directory() -> str | None:

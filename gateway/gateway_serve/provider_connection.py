@@ -57,10 +57,7 @@ class Response:
 
     def header(self, name: bytes) -> bytes:
         """Return the value of a header named in small letters, empty where there is none."""
-        for known, value in self.headers:
-            if known.lower() == name:
-                return value
-        return b""
+        return self.headers.get(name, b"")
 
     async def read(self) -> bytes:
         """Return the rest of the body. Raises BrokenError or TimeoutError."""
@@ -115,6 +112,8 @@ class Connection(asyncio.Protocol):
         self._transport: Any = None
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._deadline = 0.0
         self._error: Exception | None = None
         self._busy = False
         self._paused = False
@@ -128,7 +127,7 @@ class Connection(asyncio.Protocol):
         self._buffered = 0
         self.status = 0
         self.reason = ""
-        self.headers: list[tuple[bytes, bytes]] = []
+        self.headers: dict[bytes, bytes] = {}  # names in small letters; of several, the first
         self._answered = False
         self._head_bytes = 0
         self._to_the_end = False
@@ -137,7 +136,7 @@ class Connection(asyncio.Protocol):
 
     async def send(self, request: bytes, deadline: float) -> Response:
         self._busy = True
-        self._timer = self._loop.call_at(deadline, self._expire)
+        self._expire_at(deadline)
         self._transport.write(request)
         try:
             while not self._answered:
@@ -174,9 +173,6 @@ class Connection(asyncio.Protocol):
         if not self._busy:
             return
         self._busy = False
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         if not self.done or self._error is not None or self._to_the_end or self._transport.is_closing():
             self.abort()
             return
@@ -226,6 +222,8 @@ class Connection(asyncio.Protocol):
         self._notify()
 
     def connection_lost(self, error: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         self._pool.forget(self)
         self._pool.lost()
         if not self._busy or self.done:
@@ -242,7 +240,7 @@ class Connection(asyncio.Protocol):
         self.reason += status.decode("latin-1")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name, value))
+        self.headers.setdefault(name.lower(), value)
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
@@ -250,8 +248,7 @@ class Connection(asyncio.Protocol):
             return
         self.status = status
         self._answered = True
-        names = {name.lower() for name, _ in self.headers}
-        self._to_the_end = b"content-length" not in names and b"transfer-encoding" not in names
+        self._to_the_end = b"content-length" not in self.headers and b"transfer-encoding" not in self.headers
 
     def on_body(self, data: bytes) -> None:
         self._parts.append(data)
@@ -263,7 +260,7 @@ class Connection(asyncio.Protocol):
             self._keep = self._parser.should_keep_alive()
             self.done = True
         else:  # 100 Continue and the like
-            self.headers = []
+            self.headers = {}
             self.reason = ""
 
     def _notify(self) -> None:
@@ -279,15 +276,29 @@ class Connection(asyncio.Protocol):
         if waiter is not None and not waiter.done():
             waiter.set_exception(self._error)
 
+    def _expire_at(self, deadline: float) -> None:
+        """Give the call until then. The timer of the call before is kept: a new one for each costs more."""
+        self._deadline = deadline
+        if self._timer is not None:
+            if self._timer_at <= deadline:
+                return
+            self._timer.cancel()
+        self._timer_at = deadline
+        self._timer = self._loop.call_at(deadline, self._expire)
+
     def _expire(self) -> None:
-        self._fail(TimeoutError())
+        self._timer = None
+        if not self._busy:
+            return
+        if self._timer_at < self._deadline:
+            self._expire_at(self._deadline)
+        else:
+            self._fail(TimeoutError())
 
     def _kept_for(self) -> float:
         """Return for how many seconds the server keeps an idle connection, less a second for the way."""
-        for name, value in self.headers:
-            if name.lower() == b"keep-alive":
-                for part in value.split(b","):
-                    key, _, number = part.strip().partition(b"=")
-                    if key.lower() == b"timeout" and number.isdigit():
-                        return int(number) - 1.0
+        for part in self.headers.get(b"keep-alive", b"").split(b","):
+            key, _, number = part.strip().partition(b"=")
+            if key.lower() == b"timeout" and number.isdigit():
+                return int(number) - 1.0
         return IDLE_S

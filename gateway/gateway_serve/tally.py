@@ -4,7 +4,7 @@ import asyncio
 from bisect import bisect_left
 from typing import Protocol
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Gauge, Histogram
 
 _FLUSH_S = 0.05
 
@@ -38,55 +38,54 @@ class Tallies:
             tally.flush()
 
 
-class CounterTally:
-    """What is still to be added to a counter."""
+class GaugeTally:
+    """By how much a gauge is still to change."""
 
-    __slots__ = ("_amount", "_counter", "_tallies")
+    __slots__ = ("_change", "_gauge", "_tallies", "_waits")
 
-    def __init__(self, counter: Counter, tallies: Tallies) -> None:
-        self._counter = counter
+    def __init__(self, gauge: Gauge, tallies: Tallies) -> None:
+        self._gauge = gauge
         self._tallies = tallies
-        self._amount = 0
+        self._change = 0
+        self._waits = False
 
-    def inc(self, amount: int = 1) -> None:
-        """Add an amount, soon."""
-        waits = self._amount > 0
-        self._amount += amount
-        if not waits and amount:
+    def add(self, amount: int) -> None:
+        """Add an amount, which may be below 0, soon."""
+        self._change += amount
+        if not self._waits:
+            self._waits = True
             self._tallies.wait_for(self)
 
     def flush(self) -> None:
         """Add it now."""
-        amount, self._amount = self._amount, 0
-        self._counter.inc(amount)
+        change, self._change, self._waits = self._change, 0, False
+        if change:
+            self._gauge.inc(change)
 
 
 class HistogramTally:
-    """What is still to be added to a histogram."""
+    """What is still to be added to a histogram, by somebody who calls `flush`."""
 
-    __slots__ = ("_bounds", "_counts", "_histogram", "_sum", "_tallies")
+    __slots__ = ("_bounds", "_counts", "_histogram", "_sum")
 
-    def __init__(self, histogram: Histogram, tallies: Tallies) -> None:
+    def __init__(self, histogram: Histogram) -> None:
         self._histogram = histogram
-        self._tallies = tallies
         self._bounds = histogram._upper_bounds
         self._counts: dict[int, int] = {}
         self._sum = 0.0
 
     def observe(self, value: float) -> None:
         """Count a value, soon."""
-        waits = bool(self._counts)
         bucket = bisect_left(self._bounds, value)
         self._counts[bucket] = self._counts.get(bucket, 0) + 1
         self._sum += value
-        if not waits:
-            self._tallies.wait_for(self)
 
     def flush(self) -> None:
         """Count them now."""
         counts, self._counts = self._counts, {}
         total, self._sum = self._sum, 0.0
         # The library has no public way to count many values at once; this is what its `observe` does for one.
-        self._histogram._sum.inc(total)
+        if counts:
+            self._histogram._sum.inc(total)
         for bucket, count in counts.items():
             self._histogram._buckets[bucket].inc(count)

@@ -147,7 +147,7 @@ def _anthropic(stated: Mapping[str, Any]) -> Usage:
 
 def mapping(value: Any) -> Mapping[str, Any]:
     """Return the value where it is an object, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _count(value: Any) -> int | None:

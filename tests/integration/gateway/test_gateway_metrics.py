@@ -76,7 +76,7 @@ def test_calls_under_way_are_seen_and_a_dead_worker_takes_only_those_along(measu
         assert measured.chat("hello").status_code == 200
     wait_until(lambda: metrics(measured)("calls_total") == 10, "all calls to be counted")
     streams = [measured.open_stream("[emulator:tokens=5000] [emulator:token_delay=0.02]") for _ in range(4)]
-    assert metrics(measured)("calls_in_flight") == 4
+    wait_until(lambda: metrics(measured)("calls_in_flight") == 4, "the open calls to be counted")
     killed = measured.workers()
     for worker in killed:
         os.kill(worker, signal.SIGKILL)
