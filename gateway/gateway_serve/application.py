@@ -15,7 +15,7 @@ from mlflow.environment_variables import (
 )
 from pydantic import ValidationError
 
-from gateway_serve import log_lines, mlflow_app
+from gateway_serve import log_lines, mlflow_app, tokenizer
 from gateway_serve.endpoints import endpoints_of
 from gateway_serve.gatekeeper import Gatekeeper
 from gateway_serve.key_file import KeyFile
@@ -90,7 +90,9 @@ class Application:
         gatekeeper = Gatekeeper(
             self.metrics, log, log_required=required, keys=self._keys, limits=self._limits
         )
-        recorder = CallRecorder(app, endpoints_of(app), log, gatekeeper)
+        endpoints = endpoints_of(app)
+        tokenizer.prepare(endpoint.model for endpoint in endpoints.values())
+        recorder = CallRecorder(app, endpoints, log, gatekeeper)
         self.app = Pages(
             recorder,
             gatekeeper,

@@ -6,8 +6,16 @@ TIKTOKEN_CACHE_DIR names a directory that holds it; nothing is ever downloaded h
 
 import importlib.util
 import os
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
+
+
+def prepare(models: Iterable[str | None]) -> None:
+    """Load what these models need, anew: in a process before it forks, so that all share one copy."""
+    at_hand.cache_clear()
+    for model in models:
+        at_hand(model)
 
 
 @lru_cache(maxsize=1000)

@@ -83,3 +83,18 @@ def test_no_vocabulary_is_downloaded(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         assert list(tmp_path.iterdir()) == []
     finally:
         tokenizer.at_hand.cache_clear()
+
+
+def test_a_vocabulary_that_comes_later_is_found_when_the_configuration_is_loaded_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tiktoken = pytest.importorskip("tiktoken")
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+    try:
+        tokenizer.prepare(["gpt-4o", None])
+        assert tokenizer.at_hand("gpt-4o") is None
+        monkeypatch.setattr(tiktoken, "encoding_for_model", lambda _: Words())
+        tokenizer.prepare(["gpt-4o", None])
+        assert tokenizer.count("gpt-4o", "one two") == 2
+    finally:
+        tokenizer.prepare([])
