@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -35,18 +36,38 @@ def reason_to_skip() -> str | None:
     return f"the image {IMAGE} is not on this machine and cannot be pulled"
 
 
-def make_certificate(directory: Path) -> None:
-    """Write server.crt, server.key and ca.crt: a certificate for STORE_NAME that is its own authority."""
-    subprocess.run(
-        [
-            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-            "-days", "2", "-subj", f"/CN={STORE_NAME}", "-addext", f"subjectAltName=DNS:{STORE_NAME}",
-            "-keyout", str(directory / "server.key"), "-out", str(directory / "server.crt"),
-        ],
-        check=True,
-        capture_output=True,
-    )  # fmt: skip
-    (directory / "ca.crt").write_bytes((directory / "server.crt").read_bytes())
+class Authority:
+    """An authority that signs for a store and its shippers, as role log_store makes one."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir()
+        self.certificate = directory / "ca.crt"
+        self._key = directory / "ca.key"
+        self._openssl(
+            "req", "-x509", *_NEW_KEY, "-days", "2", "-subj", "/CN=authority for tests",
+            "-keyout", str(self._key), "-out", str(self.certificate),
+        )  # fmt: skip
+
+    def sign(self, directory: Path, side: str, name: str) -> None:
+        """Write SIDE.crt, SIDE.key and ca.crt; a side is server or client."""
+        request = directory / f"{side}.csr"
+        self._openssl(
+            "req", *_NEW_KEY, "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}",
+            "-addext", f"extendedKeyUsage={side}Auth",
+            "-keyout", str(directory / f"{side}.key"), "-out", str(request),
+        )  # fmt: skip
+        self._openssl(
+            "x509", "-req", "-in", str(request), "-CA", str(self.certificate), "-CAkey", str(self._key),
+            "-days", "2", "-copy_extensions", "copyall", "-out", str(directory / f"{side}.crt"),
+        )  # fmt: skip
+        shutil.copy(self.certificate, directory / "ca.crt")
+
+    @staticmethod
+    def _openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+
+
+_NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 
 
 class Container:
@@ -92,8 +113,9 @@ class Shipping:
         ):
             directory.mkdir(parents=True)
         self.server_files, self.client_files = path / "server", path / "client"
-        make_certificate(self.server_files)
-        (self.client_files / "ca.crt").write_bytes((self.server_files / "ca.crt").read_bytes())
+        authority = Authority(path / "authority")
+        authority.sign(self.server_files, "server", STORE_NAME)
+        authority.sign(self.client_files, "client", SHIPPER["inventory_hostname"])
         for directory in (self.server_files, self.client_files):
             (directory / "shared_key").write_text("a key for tests")
 

@@ -147,17 +147,21 @@ def test_a_store_that_is_away_neither_fills_the_disk_nor_loses_a_line(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "complaint"),
-    [("ca.crt", None, "certificate verify failed"), ("shared_key", "another key", "shared_key mismatch")],
+    ("names", "content", "complaint"),
+    [
+        (["ca.crt"], None, "certificate verify failed"),  # the shipper knows another authority
+        (["client.crt", "client.key"], None, "certificate verify failed"),  # the store does
+        (["shared_key"], "another key", "shared_key mismatch"),
+    ],
 )
 def test_a_store_or_a_shipper_that_is_not_the_one_expected_gets_nothing(
-    tmp_path: Path, name: str, content: str | None, complaint: str
+    tmp_path: Path, names: list[str], content: str | None, complaint: str
 ) -> None:
     written = {"requests/requests-gateway-2-w1-T00.jsonl": [line("w1", number, 300) for number in range(10)]}
     with shipping(tmp_path / "expected") as ship, shipping(tmp_path / "other") as other:
-        text = content or (other.client_files / name).read_text()
-        right = (ship.client_files / name).read_text()
-        (ship.client_files / name).write_text(text)
+        right = {name: (ship.client_files / name).read_text() for name in names}
+        for name in names:
+            (ship.client_files / name).write_text(content or (other.client_files / name).read_text())
         for path, lines in written.items():
             append(ship, path, lines)
         ship.store.start()
@@ -168,6 +172,31 @@ def test_a_store_or_a_shipper_that_is_not_the_one_expected_gets_nothing(
         assert ship.missing(written) == 10
         # Corrected, it goes on with what it held back.
         ship.shipper.kill()
-        (ship.client_files / name).write_text(right)
+        for name, text in right.items():
+            (ship.client_files / name).write_text(text)
+        ship.shipper.start()
+        wait_until(lambda: ship.missing(written) == 0, 60, "every line in the store")
+
+
+def test_a_shipper_without_a_certificate_is_refused(tmp_path: Path) -> None:
+    written = {"requests/requests-gateway-2-w1-T00.jsonl": [line("w1", number, 300) for number in range(10)]}
+    with shipping(tmp_path) as ship:
+        config = ship.client_files / "fluent-bit.yaml"
+        right = config.read_text()
+        config.write_text(
+            "".join(
+                text
+                for text in right.splitlines(keepends=True)
+                if "tls.crt_file" not in text and "tls.key_file" not in text
+            )
+        )
+        for path, lines in written.items():
+            append(ship, path, lines)
+        ship.store.start()
+        ship.shipper.start()
+        wait_until(lambda: "peer did not return a certificate" in ship.store.log, 60, "the store refuses it")
+        assert ship.missing(written) == 10
+        ship.shipper.kill()
+        config.write_text(right)
         ship.shipper.start()
         wait_until(lambda: ship.missing(written) == 0, 60, "every line in the store")
