@@ -63,6 +63,11 @@ bench-compact: venv  ## how fast, how small, in how much memory 10 million recor
 bench-lag: venv  ## seconds from a gateway's spool to the store, through both Fluent Bits
 	PYTHONPATH=tests python -m support.shipping_lag $(BENCH)
 
+chaos: venv  ## break a fleet in every way under load, and count: docs/reliability.md
+	tests/support/install_packages.sh openssh-client
+	tests/support/ensure_docker.sh
+	PYTHONPATH=tests python -m chaos $(CHAOS)
+
 kill-compaction: venv  ## kill compactions at every step, hundreds of times
 	PYTHONPATH=tests python -m support.killed_compaction $(KILLS)
 
@@ -84,5 +89,5 @@ requirements:  ## pin pyproject.toml's dependencies again, with hashes
 	$(COMPILE) --all-extras requirements/build.in -o requirements/dev.txt
 	$(subst pyproject.toml,bench/pinned/litellm.in,$(COMPILE)) -o bench/pinned/litellm.txt
 
-.PHONY: help venv test test-full audit demo demo-fleet demo-remove lint requirements kill-compaction \
+.PHONY: help venv test test-full audit demo demo-fleet demo-remove lint requirements chaos kill-compaction \
 	bench-gateway bench-memory bench-streams bench-disconnects bench-load-client bench-compact
