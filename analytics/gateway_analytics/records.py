@@ -65,7 +65,7 @@ def ask(query: "Query", question: Callable[[Records], T], *, access: bool = Fals
     With `sums` days whose sums are kept may be in `kept_records` instead; `totals` says which.
     Asks again where compaction replaced a file between listing and reading it.
     """
-    import duckdb
+    from gateway_analytics.engine import duckdb
 
     kinds = {"records": REQUESTS} | ({"access_records": ACCESS} if access else {})
     margin = timedelta(days=1 if access else 0)
@@ -103,6 +103,10 @@ def ask(query: "Query", question: Callable[[Records], T], *, access: bool = Fals
                 continue
             reason = str(error).partition("\n")[0]
             raise UsageProblem(f"the store cannot be read: {reason}") from error
+        except duckdb.OutOfMemoryException as error:
+            raise UsageProblem(
+                "the question needs more memory than there is. Ask for a shorter time or fewer groups."
+            ) from error
         finally:
             connection.close()
     raise AssertionError("unreachable: the last try returns or raises")
@@ -206,7 +210,7 @@ def _warn(records: Records, kind: RecordKind, view: str, checked: incoming.Check
         newer = rows[0]["newer"]
     if newer:
         message = f"{plural(newer, what)} of a schema_version above {kind.schema_version}"
-        if not records.connection.table(view).limit(1).project("true").fetchall():
+        if not records.rows(f"FROM {view} LIMIT 1"):
             raise UsageProblem(f"the store has only {message}. Use the gateway-analytics of that version.")
         records.warnings.append(f"not counted: {message}; use the gateway-analytics of that version")
 

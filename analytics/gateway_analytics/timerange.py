@@ -36,7 +36,7 @@ def resolve(
 
     DuckDB's own time zone data decides, so that a range and the days inside it can never disagree.
     """
-    import duckdb
+    from gateway_analytics.engine import duckdb
 
     try:
         connection.execute("SET TimeZone = $tz", {"tz": tz})

@@ -1,5 +1,6 @@
 """How long calls took, and where the time went."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -20,7 +21,15 @@ _COLUMNS = (
 
 @click.command(epilog="Example: gateway-analytics latency --by model --last 1d --store /srv/store")
 @query_options
-def command(query: Query) -> None:
+@click.option(
+    "--measure",
+    "asked",
+    metavar="MEASURE",
+    multiple=True,
+    type=click.Choice(_MEASURES),
+    help="Only this one; may be repeated. Without load_balancer its records are not read: much faster.",
+)
+def command(query: Query, asked: tuple[str, ...]) -> None:
     """How long calls took: percentiles and the longest, in milliseconds, from the single calls of each group.
 
     total is received to last byte sent, upstream what the gateway waited for the provider, first_token the
@@ -30,6 +39,9 @@ def command(query: Query) -> None:
     from gateway_analytics.calls import ask
     from gateway_analytics.output import write
     from gateway_analytics.records import Records
+
+    measures = [name for name in _MEASURES if name in (asked or _MEASURES)]
+    balanced = "load_balancer" in measures
 
     def answer(records: Records) -> Report:
         by = query.by
@@ -43,8 +55,9 @@ def command(query: Query) -> None:
                 measures=", ".join(
                     f"count({m}) AS {m}_count, max({m}) AS {m}_max,"
                     f" quantile_cont({m}, [0.5, 0.9, 0.99]) AS {m}_quantiles"
-                    for m in _MEASURES
+                    for m in measures
                 ),
+                measured=sql("latency_balanced" if balanced else "latency_alone"),
             )
         )
         groups = [row for row in rows if not row["is_total"]] if by else rows
@@ -52,8 +65,12 @@ def command(query: Query) -> None:
             "latency",
             records.range,
             (*columns(by), *_COLUMNS),
-            [{name: row[name] for name in by} | measured for row in groups for measured in _measured(row)],
-            {m.pop("measure"): m for row in rows if row["is_total"] for m in _measured(row)},
+            [
+                {name: row[name] for name in by} | measured
+                for row in groups
+                for measured in _measured(row, measures)
+            ],
+            {m.pop("measure"): m for row in rows if row["is_total"] for m in _measured(row, measures)},
             records.warnings,
             records.notes,
             total_row=False,
@@ -61,10 +78,10 @@ def command(query: Query) -> None:
         report.arrange([*([query.sort] if query.sort else []), *by], query.limit)
         return report
 
-    write(ask(query, answer, access=True), query.form, query.output)
+    write(ask(query, answer, access=balanced), query.form, query.output)
 
 
-def _measured(row: dict[str, Any]) -> list[dict[str, Any]]:
+def _measured(row: dict[str, Any], measures: Sequence[str]) -> list[dict[str, Any]]:
     """The measures that this group has values of."""
     return [
         {
@@ -79,6 +96,6 @@ def _measured(row: dict[str, Any]) -> list[dict[str, Any]]:
             ),
             "max_ms": round(row[f"{name}_max"], 3),
         }
-        for name in _MEASURES
+        for name in measures
         if row[f"{name}_count"]
     ]

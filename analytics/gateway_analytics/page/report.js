@@ -6,7 +6,8 @@ const chosen = { [MODEL]: -1, [KEY]: -1 };
 const byId = (id) => document.getElementById(id);
 const whole = (n) => Math.round(n).toLocaleString("en-US");
 const short = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
-const axis = (unit, n) => (Math.abs(n) < 1e4 ? unit(n) : (unit === dollars ? "$" : "") + short.format(n));
+const axis = (unit, n) => (unit === dollars ? "$" : "")
+  + (Math.abs(n) < 1e4 ? n.toLocaleString("en-US", { maximumSignificantDigits: Math.abs(n) < 100 ? 2 : 4 }) : short.format(n));
 const dollars = (n) => "$" + n.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: n && Math.abs(n) < 1 ? 6 : 2 });
 
 function element(tag, attributes = {}, ...children) {
@@ -44,8 +45,9 @@ function hover(node, text) {
 }
 
 // Bars stacked per step, and lines on a scale of their own; tips are texts per step.
-function chart(id, { stacks = [], lines = [], unit, tip }) {
-  const width = 620, height = 200, left = 56, bottom = 22, top = 8, steps = data.steps.length || 1;
+function chart(id, { stacks = [], lines = [], unit, tip, legend = [] }) {
+  // As wide as its place, so that letters keep their size.
+  const width = byId(id).clientWidth || 620, height = 200, left = 56, bottom = 22, top = 8, steps = data.steps.length || 1;
   const sums = data.steps.map((_, n) => stacks.reduce((sum, values) => sum + values[n], 0));
   const most = Math.max(...sums, ...lines.flat().filter((value) => value !== null), 0) || 1;
   const scale = (value) => height - bottom - (value / most) * (height - bottom - top);
@@ -56,7 +58,7 @@ function chart(id, { stacks = [], lines = [], unit, tip }) {
     svg.append(element("line", { class: "grid", x1: left, x2: width, y1: y, y2: y }),
       element("text", { x: left - 6, y: y + 4, "text-anchor": "end" }, axis(unit, most * part)));
   }
-  const every = Math.max(1, Math.ceil(steps / 6));
+  const every = Math.max(1, Math.ceil((steps * 90) / (width - left)));
   data.steps.forEach((step, n) => {
     if (n % every === 0) svg.append(element("text", { x: left + n * slot, y: height - 6 }, step.slice(5).replace("T", " ")));
     let base = 0;
@@ -80,7 +82,8 @@ function chart(id, { stacks = [], lines = [], unit, tip }) {
     hover(area, () => step + "\n" + tip(n));
     svg.append(area);
   });
-  byId(id).replaceChildren(svg);
+  const names = legend.map(([color, name]) => element("span", {}, element("i", { class: "f" + color }), name));
+  byId(id).replaceChildren(svg, element("div", { class: "legend" }, ...names));
 }
 
 function table(id, columns, lines) {
@@ -104,7 +107,7 @@ function largest(list, column, names) {
     const group = groups[row[column]];
     group[1] += row[CALLS]; group[2] += row[FAILED]; group[3] += row[COST] / 1e6; group[4] += row[UNPRICED];
   }
-  return groups.filter((group) => group[1] || group[4]).sort((a, b) => b[3] - a[3] || b[1] - a[1])
+  return groups.filter((group) => group[1] || group[4]).sort((a, b) => (a[0] === "other") - (b[0] === "other") || b[3] - a[3] || b[1] - a[1])
     .map(([name, calls, failed, cost, unpriced]) => [name, whole(calls), whole(failed), cost || !unpriced ? dollars(cost) : "unpriced", whole(unpriced)]);
 }
 
@@ -121,15 +124,13 @@ function draw() {
   byId("figures").replaceChildren(...figures.map(([value, title]) =>
     element("div", { class: "figure" }, element("b", {}, value), element("span", {}, title))));
   const spend = data.models.map((_, n) => summed(list.filter((row) => row[MODEL] === n), COST).map((value) => value / 1e6));
-  chart("spend", { stacks: spend, unit: dollars, tip: (n) => data.models.map((name, k) => [name, spend[k][n]])
+  chart("spend", { stacks: spend, unit: dollars, legend: data.models.map((name, n) => [Math.min(n, 8), name]), tip: (n) => data.models.map((name, k) => [name, spend[k][n]])
     .filter(([, value]) => value).map(([name, value]) => `${name}: ${dollars(value)}`).join("\n") || "nothing spent" });
-  byId("legend").replaceChildren(...data.models.map((name, n) =>
-    element("span", {}, element("i", { class: "f" + Math.min(n, 8) }), name)));
   const perStep = summed(list, CALLS), failures = summed(list, FAILED);
   chart("calls", { stacks: [perStep.map((value, n) => value - failures[n]), [], [], [], failures].map((values) => values.length ? values : data.steps.map(() => 0)),
-    unit: whole, tip: (n) => `${whole(perStep[n])} calls\n${whole(failures[n])} failed` });
+    unit: whole, legend: [[0, "answered"], [4, "failed"]], tip: (n) => `${whole(perStep[n])} calls\n${whole(failures[n])} failed` });
   const input = summed(list, INPUT), output = summed(list, OUTPUT);
-  chart("tokens", { stacks: [input, output], unit: whole, tip: (n) => `${whole(input[n])} input\n${whole(output[n])} output` });
+  chart("tokens", { stacks: [input, output], unit: whole, legend: [[0, "input"], [1, "output"]], tip: (n) => `${whole(input[n])} input\n${whole(output[n])} output` });
   const columns = [["name", false], ["calls", true], ["failed", true], ["cost", true], ["unpriced", true]];
   table("models", columns, largest(list, MODEL, data.models));
   table("keys", columns, largest(list, KEY, data.keys));
@@ -139,9 +140,9 @@ function fixed() {
   byId("range").textContent = `${data.range.since ?? "the beginning"} to ${data.range.until ?? "now"}, days of ${data.range.tz}`;
   byId("made").textContent = `Made by gateway-analytics at ${data.made_at}. Costs beyond the largest models and keys are "other".`;
   const lines = ["p50", "p90", "p99"].map((name) => data.latency.map((step) => step && step[name]));
-  chart("latency", { lines, unit: (n) => whole(n), tip: (n) => data.latency[n]
+  chart("latency", { lines, unit: (n) => whole(n), legend: [[0, "p50"], [1, "p90"], [4, "p99"]], tip: (n) => data.latency[n]
     ? Object.entries(data.latency[n]).map(([name, value]) => `${name}: ${whole(value)} ms`).join("\n") : "no calls" });
-  if (data.budgets === null) byId("budget-section").remove();
+  if (data.budgets === null) byId("budget-section").hidden = true;
   else table("budgets", [["budget", false], ["period", false], ["spent", true], ["limit", true], ["projected", true], ["status", false]],
     data.budgets.map((row) => [row.budget, row.period, dollars(Number(row.spent_usd)), dollars(Number(row.limit_usd)),
       row.projected_usd === null ? null : dollars(Number(row.projected_usd)), row.status]));
@@ -153,3 +154,10 @@ function fixed() {
 filters();
 fixed();
 draw();
+let drawn = innerWidth;
+addEventListener("resize", () => {
+  if (innerWidth === drawn) return; // a phone's address bar
+  drawn = innerWidth;
+  fixed();
+  draw();
+});

@@ -82,3 +82,13 @@ def test_errors_name_their_cause_and_where_to_look(store: Store) -> None:
     assert rows["provider"]["statuses"] == ["503"]
     assert answer["totals"]["requests"] == 101
     assert answer["totals"]["percent"] == 4.95
+
+
+def test_latency_tells_single_measures(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.append([record(1, request_id="a", duration_ms=100.0, upstream_ms=90.0)])
+    store.append_access([access_record("a", duration_ms=101.5)])
+    every = {row["measure"]: row for row in ask(store, "latency")["rows"]}
+    assert list(every) == ["total", "upstream", "gateway", "load_balancer"]
+    some = ask(store, "latency", "--measure", "gateway", "--measure", "total")["rows"]
+    assert some == [every["total"], every["gateway"]]

@@ -1,0 +1,4 @@
+-- What request records say by themselves.
+measured AS (
+    SELECT *, total - upstream AS gateway FROM ended
+)
