@@ -28,7 +28,7 @@ from gateway_serve.secret_files import SecretFileError, SecretFiles
 from gateway_serve.settings import Settings
 
 # Python's own is 700 new objects, which a few calls make, hardly any of them in a cycle: looking for cycles
-# that often takes a tenth of a call's time.
+# that often takes a tenth of a call's time. The server looks once a second.
 _GARBAGE_THRESHOLD = 10_000
 
 _SECRET_KEYS = ("key", "token", "secret", "password", "credential")

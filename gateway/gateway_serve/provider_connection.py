@@ -122,7 +122,7 @@ class Connection(asyncio.Protocol):
         self._reset()
 
     def _reset(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: Any = httptools.HttpResponseParser(self)
         self._parts: list[bytes] = []
         self._buffered = 0
         self.status = 0
@@ -224,6 +224,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._parser = None  # it holds this connection, whose buffers are large
         self._pool.forget(self)
         self._pool.lost()
         if not self._busy or self.done:

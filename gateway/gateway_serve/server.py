@@ -1,6 +1,9 @@
 """gunicorn in this process: a master that loads the application once, and the workers forked from it."""
 
 import asyncio
+import contextlib
+import ctypes
+import gc
 import itertools
 import logging
 import os
@@ -28,10 +31,21 @@ _logger = logging.getLogger(__name__)
 # Between the workers' own end of patience, which still writes records, and the master's, which kills.
 _KILL_MARGIN_S = 5
 _LAST_WORDS_S = 2
+# uvicorn ticks ten times a second.
+_TICKS_A_COLLECTION = 10
+
+
+# glibc's M_MMAP_THRESHOLD: the size from which it takes a block from the system and gives it back. mallopt(3)
+# Left alone it raises that size once such a block is freed, as the 256 KB that a TLS connection reads into.
+# From then on they come and go in the heap, which grows with its gaps.
+_MMAP_THRESHOLD = -3
+_MMAP_BYTES = 128 * 1024
 
 
 def run(application: Application, settings: Settings, host: str, port: int, workers: int) -> None:
     """Serve the loaded application until a signal ends it; ends the process."""
+    with contextlib.suppress(AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _MMAP_BYTES)
     _Master(_Server(application, settings, host, port, workers)).run()
 
 
@@ -81,6 +95,8 @@ class _PatientServer(uvicorn.Server):
         # A worker without a master would hold the port for ever, with nobody to stop it.
         if os.getppid() != self._master:
             self.should_exit = True
+        if counter % _TICKS_A_COLLECTION == 0:
+            gc.collect()
         return await super().on_tick(counter)
 
     def quit(self) -> None:
