@@ -56,7 +56,10 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         sys.exit(ExitCode.INTERRUPTED)
-    except Exception:
+    except Exception as error:
+        if str(error) == "Query interrupted":  # DuckDB's word for Ctrl-C, a RuntimeError
+            click.echo("interrupted", err=True)
+            sys.exit(ExitCode.INTERRUPTED)
         traceback.print_exc()
         click.echo("This is a bug in gateway-analytics: please report it with the lines above.", err=True)
         sys.exit(ExitCode.INTERNAL)

@@ -31,17 +31,18 @@ def read_results(path: Path) -> list[dict[str, Any]]:
             f" {SCHEMA_VERSION}. Use the gateway-analytics that came with the gateway-eval that wrote it."
         )
     try:
-        host = urlsplit(document["base_url"]).netloc
-        return [_record(number, host, turn) for number, turn in enumerate(_turns(document), start=1)]
+        return [_record(number, host, turn) for number, (host, turn) in enumerate(_turns(document), start=1)]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UsageProblem(
             f"--results: {path} is no complete results file ({error!r}). Run gateway-eval again."
         ) from None
 
 
-def _turns(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _turns(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every turn with the host that it was put to: a run may ask several."""
     for case in document["cases"]:
-        yield from case["turns"]
+        host = urlsplit(case.get("base_url") or document["base_url"]).netloc
+        yield from ((host, turn) for turn in case["turns"])
 
 
 def _record(number: int, host: str, turn: dict[str, Any]) -> dict[str, Any]:

@@ -146,8 +146,9 @@ function fixed() {
   else table("budgets", [["budget", false], ["period", false], ["spent", true], ["limit", true], ["projected", true], ["status", false]],
     data.budgets.map((row) => [row.budget, row.period, dollars(Number(row.spent_usd)), dollars(Number(row.limit_usd)),
       row.projected_usd === null ? null : dollars(Number(row.projected_usd)), row.status]));
-  table("quality", [["check", false], ["status", false], ["found", false], ["remedy", false]],
-    data.quality.map((row) => [row.check, row.status, row.found, row.remedy ?? ""]));
+  const remedies = data.quality.some((row) => row.remedy);
+  table("quality", [["check", false], ["status", false], ["found", false], ...(remedies ? [["remedy", false]] : [])],
+    data.quality.map((row) => [row.check, row.status, row.found, ...(remedies ? [row.remedy ?? ""] : [])]));
   byId("warnings").replaceChildren(...data.warnings.map((text) => element("li", {}, text)));
 }
 

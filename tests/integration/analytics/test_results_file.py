@@ -109,3 +109,16 @@ def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
     result = run(None, "costs", "--results", str(tmp_path / "gone.json"))
     assert result.exit_code == 2
     assert "gone.json cannot be read" in result.stderr
+
+
+def test_calls_of_several_hosts_are_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "gateway_results.json"
+    write(path, [turn()])
+    document = json.loads(path.read_text())
+    other = document["cases"][0] | {
+        "base_url": "http://192.0.2.2:5000",
+        "turns": [turn(request_id="r-2")] * 2,
+    }
+    path.write_text(json.dumps(document | {"cases": [*document["cases"], other]}))
+    rows = ask(None, "costs", "--results", str(path), "--by", "host")["rows"]
+    assert {row["host"]: row["requests"] for row in rows} == {"192.0.2.1:5000": 1, "192.0.2.2:5000": 2}

@@ -1,0 +1,65 @@
+"""The command on the log store's host: what of the host its container sees, and that words reach it whole."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.roles import Role
+
+DOCKER = '#!/bin/sh\nfor word in "$@"; do printf "%s\\0" "$word"; done\n'
+
+
+@pytest.fixture
+def wrapper(tmp_path: Path) -> Path:
+    """The wrapper, with a docker that tells what it was asked for."""
+    docker = tmp_path / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text(DOCKER)
+    docker.chmod(0o755)
+    path = tmp_path / "gateway-analytics"
+    path.write_text(
+        Role("log_store", log_store_analytics_image="tools:1", log_store_path="/srv/store").render(
+            "gateway-analytics.j2"
+        )
+    )
+    path.chmod(0o755)
+    return path
+
+
+def asked(wrapper: Path, *words: str) -> tuple[set[str], list[str]]:
+    """The volumes and the words of the command."""
+    done = subprocess.run(
+        [wrapper, *words],
+        env=os.environ | {"PATH": f"{wrapper.parent}/bin:{os.environ['PATH']}"},
+        cwd=wrapper.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = done.stdout.split("\0")[:-1]
+    volumes = {word.removeprefix("--volume=") for word in said if word.startswith("--volume=")}
+    return volumes, said[said.index("tools:1") + 1 :]
+
+
+def test_words_reach_the_command_as_they_were(wrapper: Path) -> None:
+    words = ["query", "SELECT 'a b', \"c\" FROM costs\nLIMIT 1", "--api-key", "", "--tz", "*"]
+    volumes, said = asked(wrapper, *words)
+    assert said == words
+    assert volumes == {"/srv/store:/srv/store:ro", f"{wrapper.parent}:/here"}
+
+
+def test_a_file_with_its_full_path_is_written_where_it_was_asked_for(wrapper: Path, tmp_path: Path) -> None:
+    place = tmp_path / "with blanks"
+    place.mkdir()
+    words = ["costs", "-o", f"{place}/costs.csv", f"--prices={place}/prices.yml", "--owners", "owners.yml"]
+    volumes, said = asked(wrapper, *words)
+    assert said == words
+    assert f"{place}:{place}" in volumes
+    assert len(volumes) == 3
+
+
+def test_the_store_is_never_writable(wrapper: Path) -> None:
+    volumes, _ = asked(wrapper, "costs", "-o", "/srv/store/requests/costs.csv", "--store", "/srv/store")
+    assert {volume for volume in volumes if volume.startswith("/srv")} == {"/srv/store:/srv/store:ro"}
