@@ -22,6 +22,19 @@ def test_a_second_run_changes_nothing(fleet: Fleet) -> None:
     molecule("idempotence")  # raises where a task changed something
 
 
+def test_check_names_what_is_wrong_and_nothing_else(fleet: Fleet) -> None:
+    fleet.shell("gateway-2", "docker stop llm-gateway-log-shipper")
+
+    checked = fleet.run("ansible-playbook", *fleet.inventory_arguments, "playbooks/check.yml", check=False)
+
+    fleet.shell("gateway-2", "docker start llm-gateway-log-shipper")
+    assert checked.returncode == 2
+    message = checked.stdout.rpartition("msg:")[2].partition("PLAY RECAP")[0]
+    trouble = " ".join(message.split()).strip("' ")
+    remedy = "docker logs llm-gateway-log-shipper"
+    assert trouble == f"gateway-2: llm-gateway-log-shipper is exited: {remedy}"
+
+
 def test_every_call_is_stored_once(fleet: Fleet) -> None:
     answers = fleet.calls(1000)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from support.fleet import Fleet, wait_until
+from support.fleet import STORE, Fleet, wait_until
 from support.steady_load import KEY, SteadyLoad, steady_load
 
 HOSTS = ["gateway-1", "gateway-2", "gateway-3"]
@@ -184,6 +184,31 @@ def test_a_host_leaves_and_none_of_its_records_is_missing(fleet: Fleet) -> None:
 
     nobody_noticed(fleet, load, served_before)
     assert fleet.containers("gateway-3") == {}
+
+
+def playbook(fleet: Fleet, name: str, *arguments: str, check: bool = True) -> str:
+    command = ["ansible-playbook", *fleet.inventory_arguments, f"playbooks/{name}.yml", *arguments]
+    return fleet.run(*command, check=check).stdout
+
+
+@pytest.mark.long
+def test_a_backup_brings_every_call_back(fleet: Fleet) -> None:
+    def held() -> int:
+        found = json.loads(fleet.shell("gateway-1", "gateway-analytics requests --format json"))
+        return int(found["totals"]["requests"])
+
+    fleet.shell("gateway-1", "systemctl start llm-gateway-compact.service")
+    before = held()
+    playbook(fleet, "backup", "-e", "backup_path=/var/backups/test")
+    [file] = fleet.shell("gateway-1", "ls /var/backups/test/*.tar").split()
+
+    refused = playbook(fleet, "restore", "-e", f"restore_file={file}", check=False)
+    assert "holds compacted records already" in refused
+
+    fleet.shell("gateway-1", f"rm -r {STORE}/requests/*")
+    assert held() < before
+    playbook(fleet, "restore", "-e", f"restore_file={file}", "-e", "restore_replace=yes")
+    assert held() >= before
 
 
 def test_a_load_balancer_does_not_leave(fleet: Fleet) -> None:
