@@ -15,7 +15,7 @@ from gateway_contracts.price_book import EXACT
 # What a budget can be for; one that names none of these is for everything.
 SCOPES = ("api_key", "owner", "team", "user", "provider", "model", "endpoint")
 PERIODS = ("day", "week", "month")
-_CENT = Decimal("0.01")
+_MILLIONTH = Decimal("0.000001")
 _DEFAULT_WARNING = Decimal(80)
 
 
@@ -102,7 +102,7 @@ def standing(
             if budget.covers(group):
                 spent += cost.cost_usd or 0
                 unpriced += cost.unpriced_requests
-        projected = (spent / part).quantize(_CENT) if part else None
+        projected = max(spent, (spent / part).quantize(_MILLIONTH)) if part else None
         percent = spent / budget.limit_usd * 100
     if spent > budget.limit_usd:
         status = "over"
