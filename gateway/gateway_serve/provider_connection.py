@@ -103,7 +103,12 @@ class Response:
             raise BrokenError("an answer that is not encoded as it says") from error
 
 
-class Connection(asyncio.Protocol):
+# What comes in is copied out of it at once, so all connections share it. Without it, every read of a TLS
+# connection would take and give back 256 KB.
+_ROOM = memoryview(bytearray(256 * 1024))
+
+
+class Connection(asyncio.BufferedProtocol):
     """One connection, and the answer that comes over it."""
 
     def __init__(self, pool: Pool, loop: asyncio.AbstractEventLoop) -> None:
@@ -202,10 +207,14 @@ class Connection(asyncio.Protocol):
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        return _ROOM
+
+    def buffer_updated(self, nbytes: int) -> None:
         if not self._busy:
             self.abort()  # nobody asked
             return
+        data = _ROOM[:nbytes].tobytes()
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):

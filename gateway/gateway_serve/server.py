@@ -34,7 +34,6 @@ _LAST_WORDS_S = 2
 # uvicorn ticks ten times a second.
 _TICKS_A_COLLECTION = 10
 
-
 # glibc's M_MMAP_THRESHOLD: the size from which it takes a block from the system and gives it back. mallopt(3)
 # Left alone it raises that size once such a block is freed, as the 256 KB that a TLS connection reads into.
 # From then on they come and go in the heap, which grows with its gaps.
