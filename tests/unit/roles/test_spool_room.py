@@ -54,6 +54,15 @@ class Spool:
         return sorted(int(name.removeprefix("requests-")) for name in names)
 
 
+def test_half_a_line_that_a_killed_writer_left_waits_for_nobody(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, files=2, shipped=2)
+    for number in (0, 1):
+        with (spool.spool / "requests" / f"requests-{number}.jsonl").open("ab") as file:
+            file.write(b'{"half' + (b'"}\n{"half' if number else b""))
+    done = spool.run()
+    assert (done.returncode, done.stdout) == (1, "requests/requests-1.jsonl  9 bytes unread\n")
+
+
 def test_with_room_nothing_goes_and_nothing_is_said(tmp_path: Path) -> None:
     spool = Spool(tmp_path, files=6, shipped=6)
     done = spool.make_room(keep=10, reserve=0)
