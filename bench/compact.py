@@ -1,5 +1,7 @@
 """How fast a store is compacted, in how much memory, and how small the records become.
 
+Beside it, in the same run: what DuckDB alone takes to copy the same lines to Parquet, unchecked and unsorted.
+
 python -m bench.compact --records 10000000
 """
 
@@ -17,6 +19,7 @@ from pathlib import Path
 import duckdb
 
 from bench.records import write
+from gateway_analytics.record_kind import REQUESTS
 
 _PARTS = "read_parquet('{}/requests/*/*.parquet')"
 
@@ -40,13 +43,33 @@ def main() -> None:
         shutil.rmtree(store)
 
 
+_PLAIN = """
+import duckdb
+columns = {columns}
+duckdb.connect(config={{"threads": 2, "preserve_insertion_order": False}}).execute(
+    "COPY (SELECT * FROM read_json('{lines}', columns = " + columns + ", format = 'newline_delimited'))"
+    " TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
+)
+"""
+
+
+def _run(command: list[str]) -> tuple[float, float]:
+    """Seconds and processor seconds that a command takes."""
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    seconds, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
 def _measure(store: Path) -> None:
     incoming = sum(path.stat().st_size for path in (store / "incoming").rglob("*.jsonl"))
-    began = time.monotonic()
-    command = ["gateway-analytics", "compact", "--store", str(store), "--format", "jsonl"]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    seconds = time.monotonic() - began
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = ["gateway-analytics", "compact", "--store", str(store), "--settle", "1e9", "--format", "jsonl"]
+    seconds, processor = _run(command)
+    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    columns = ", ".join(f"{name}: '{kind}'" for name, kind in REQUESTS.read_columns.items())
+    lines, target = store / "incoming" / "requests" / "*.jsonl", store / "plain.parquet"
+    plain = _PLAIN.format(columns=repr(f"{{{columns}}}"), lines=lines, target=target)
+    plain_seconds, plain_processor = _run([sys.executable, "-c", plain])
     parts = list((store / "requests").rglob("*.parquet"))
     size = sum(part.stat().st_size for part in parts)
     counts = "count(*), count(DISTINCT (boot_id, sequence))"
@@ -55,7 +78,6 @@ def _measure(store: Path) -> None:
     if records != unique:
         sys.exit(f"{records - unique} records are doubled")
     load, *_ = os.getloadavg()
-    processor = used.ru_utime + used.ru_stime
     for name, value in {
         "records": f"{records:,}",
         "bytes a record, JSON": f"{incoming / records:.0f}",
@@ -64,7 +86,10 @@ def _measure(store: Path) -> None:
         "records/s": f"{records / seconds:,.0f}",
         "processor seconds": f"{processor:.1f}",
         "records/s if two processors were free": f"{2 * records / processor:,.0f}",
-        "peak memory, MB": f"{used.ru_maxrss / 1024:.0f}",
+        "DuckDB alone, seconds": f"{plain_seconds:.1f}",
+        "DuckDB alone, processor seconds": f"{plain_processor:.1f}",
+        "ours to DuckDB alone, processor time": f"{processor / plain_processor:.2f}",
+        "peak memory, MB": f"{memory / 1024:.0f}",
         "Parquet files": f"{len(parts)}",
         "processors, load": f"{os.cpu_count()}, {load:.1f}",
     }.items():

@@ -9,18 +9,29 @@ from pathlib import Path
 from typing import Any
 
 from gateway_analytics import housekeeping, totals_run
+from gateway_analytics.bucket import Bucket
 from gateway_analytics.compaction import compact
 from gateway_analytics.problems import UsageProblem
 from gateway_analytics.record_kind import KINDS
+from gateway_analytics.upload import upload
 
 LOCK = ".compaction.lock"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def run(store: Path, settle: float, keep_days: Mapping[str, int]) -> list[dict[str, Any]]:
-    """Compact a store and delete what is too old; one row of counts per kind. Raises UsageProblem."""
+def run(
+    store: Path, settle: float, keep_days: Mapping[str, int], bucket: Bucket | None = None
+) -> list[dict[str, Any]]:
+    """Compact a store, delete what is too old, and copy Parquet to a bucket; one row of counts per kind.
+
+    Raises UsageProblem.
+    """
     import duckdb
 
+    if Bucket.of(store):
+        raise UsageProblem(
+            "--store names a bucket, where no records arrive. Give the log store's directory, and --upload."
+        )
     try:
         if not (store / "incoming").is_dir() and not any((store / kind.name).is_dir() for kind in KINDS):
             raise UsageProblem(f"--store: {store} is no log store. Give the directory that holds incoming/.")
@@ -39,11 +50,15 @@ def run(store: Path, settle: float, keep_days: Mapping[str, int]) -> list[dict[s
                         "files_removed": housekeeping.retire(store, manifest, kind, settle),
                         "days_deleted": housekeeping.delete_days(store, manifest, kind, days) if days else 0,
                         "parts_merged": housekeeping.merge(store, kind),
+                        "parts_uploaded": 0,
                     }
                 )
             if days := keep_days.get("quarantine"):
                 housekeeping.delete_quarantine(store, manifest, days)
             totals_run.refresh(store)
+            # Last: what is amiss with a bucket keeps no record from Parquet.
+            for row, kind in zip(rows, KINDS, strict=True):
+                row["parts_uploaded"] = upload(store, manifest, kind, bucket) if bucket else 0
             return rows
     except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
         raise UsageProblem(_told(store, error)) from error

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway_analytics import batches, quarantine
+from gateway_analytics import batches, bulk, quarantine
 from gateway_analytics.batches import Batch, Group
 from gateway_analytics.lines import Problem, examine, look_doubtful, problem_of
 from gateway_analytics.manifest import Manifest, Progress, sync_directory, tail
@@ -30,7 +30,10 @@ WORKERS = 2
 WORKER_MEMORY = "256MB"
 COMMIT_MEMORY = "192MB"
 TEMPORARY = ".tmp"
-PARQUET = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, PARQUET_VERSION v2"
+PARQUET = (
+    "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, PARQUET_VERSION v2, ROW_GROUP_SIZE 61440,"
+    " DICTIONARY_SIZE_LIMIT 5000, WRITE_BLOOM_FILTER false"
+)
 
 
 @dataclass
@@ -72,7 +75,7 @@ def compact(store: Path, manifest: Manifest, kind: RecordKind, settle: float) ->
     with ThreadPoolExecutor(WORKERS) as workers, open_duckdb(store, COMMIT_MEMORY) as connection:
         try:
             while True:
-                while len(ahead) < WORKERS and (one := next(todo, None)):
+                while len(ahead) <= WORKERS and (one := next(todo, None)):
                     ahead.append(workers.submit(_prepare, store, kind, *one))
                 if not ahead:
                     return outcome
@@ -98,6 +101,7 @@ def open_duckdb(store: Path, memory: str, threads: int = 1) -> Iterator["duckdb.
     )
     try:
         connection.execute("SET enable_progress_bar = false")  # it would be drawn on standard output
+        connection.execute("SET TimeZone = 'UTC'")
         yield connection
     finally:
         connection.close()
@@ -105,28 +109,69 @@ def open_duckdb(store: Path, memory: str, threads: int = 1) -> Iterator["duckdb.
 
 def _prepare(store: Path, kind: RecordKind, number: int, batch: Batch) -> Prepared:
     """Read a batch and write its parts under temporary names."""
-    prepared = Prepared(batch)
     with open_duckdb(store, WORKER_MEMORY) as connection:
-        columns = ", ".join(f"{name} {type_name}" for name, type_name in kind.stored_columns.items())
-        connection.execute(sql("new_batch", columns=columns))
-        for group in batch:
-            _load(connection, store, kind, group, prepared)
-        key = ", ".join(kind.key)
-        ((rows,),) = connection.execute("SELECT count(*) FROM batch").fetchall()
-        if rows != prepared.lines:
-            raise AssertionError(f"{prepared.lines} records became {rows} rows; nothing was changed")
-        ((unique,),) = connection.execute(sql("count_keys", key=key)).fetchall()
-        if unique < rows:
-            connection.execute(sql("delete_repeated", key=key))
-            prepared.repeated = rows - unique
-        for day, rows, first, last in connection.execute(sql("batch_days")).fetchall():
-            partition = store / kind.name / f"date={day}"
-            make_directory(partition)
-            path = partition / f".{os.getpid()}-{number}{TEMPORARY}"
-            connection.execute(sql("write_day", day=day, path=quoted(path), options=PARQUET))
+        whole = store / kind.name / f".{os.getpid()}-{number}{TEMPORARY}"
+        whole.parent.mkdir(exist_ok=True)
+        found = bulk.write(connection, store, kind, batch, quoted(whole), PARQUET)
+        if found is None:
+            whole.unlink(missing_ok=True)
+            return _prepare_with_care(connection, store, kind, number, batch)
+        prepared = Prepared(batch, lines=found.rows)
+        if found.first[:10] == found.last[:10]:
+            path = _temporary(store, kind, found.first[:10], number)
+            whole.replace(path)
             sync_file(path)
-            prepared.parts.append(NewPart(day, path, rows, first, last))
+            prepared.parts.append(NewPart(found.first[:10], path, found.rows, found.first, found.last))
+        else:
+            _write_days(connection, store, kind, number, f"read_parquet({quoted(whole)})", prepared)
+            whole.unlink()
+        return prepared
+
+
+def _prepare_with_care(
+    connection: "duckdb.DuckDBPyConnection", store: Path, kind: RecordKind, number: int, batch: Batch
+) -> Prepared:
+    """Read a batch group by group, and line by line where a group has lines that are no records."""
+    prepared = Prepared(batch)
+    columns = ", ".join(f"{name} {type_name}" for name, type_name in kind.stored_columns.items())
+    connection.execute(sql("new_batch", columns=columns))
+    for group in batch:
+        _load(connection, store, kind, group, prepared)
+    key = ", ".join(kind.key)
+    ((rows,),) = connection.execute("SELECT count(*) FROM batch").fetchall()
+    if rows != prepared.lines:
+        raise AssertionError(f"{prepared.lines} records became {rows} rows; nothing was changed")
+    ((unique,),) = connection.execute(sql("count_keys", key=key, source="batch")).fetchall()
+    if unique < rows:
+        connection.execute(sql("delete_repeated", key=key))
+        prepared.repeated = rows - unique
+    _write_days(connection, store, kind, number, "batch", prepared)
     return prepared
+
+
+def _write_days(
+    connection: "duckdb.DuckDBPyConnection",
+    store: Path,
+    kind: RecordKind,
+    number: int,
+    source: str,
+    prepared: Prepared,
+) -> None:
+    """Write a file for each UTC day of a batch's records."""
+    columns = ", ".join(kind.stored_columns)
+    for day, rows, first, last in connection.execute(sql("batch_days", source=source)).fetchall():
+        path = _temporary(store, kind, day, number)
+        connection.execute(
+            sql("write_day", day=day, columns=columns, source=source, path=quoted(path), options=PARQUET)
+        )
+        sync_file(path)
+        prepared.parts.append(NewPart(day, path, rows, first, last))
+
+
+def _temporary(store: Path, kind: RecordKind, day: str, number: int) -> Path:
+    partition = store / kind.name / f"date={day}"
+    make_directory(partition)
+    return partition / f".{os.getpid()}-{number}{TEMPORARY}"
 
 
 def _load(

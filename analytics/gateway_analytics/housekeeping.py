@@ -38,6 +38,8 @@ def recover(store: Path) -> Manifest:
                 shutil.rmtree(partition)
                 continue
             if not partition.is_dir():
+                if partition.name.endswith(TEMPORARY):
+                    partition.unlink()
                 continue
             names = [path.name for path in partition.iterdir()]
             for name in [*(name for name in names if name.endswith(TEMPORARY)), *parts.replaced(names)]:

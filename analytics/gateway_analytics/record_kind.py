@@ -85,14 +85,22 @@ class RecordKind:
     @cached_property
     def all_certain(self) -> str:
         """A condition on stored rows as a whole: all of them are valid records beyond doubt."""
-        doubts = " OR ".join(
-            _no_text(known) for known in self.fields if known.type.endswith("text") and not _is_quoted(known)
-        )
         quoted = [f"coalesce(min({known.name}) > chr(1), true)" for known in self.fields if _is_quoted(known)]
         version = (
             f"min(schema_version) = {self.schema_version} AND max(schema_version) = {self.schema_version}"
         )
-        return " AND ".join((self.complete, version, *quoted, f"NOT coalesce(bool_or({doubts}), false)"))
+        return " AND ".join((self.complete, version, *quoted, f"NOT coalesce(bool_or({self.doubts}), false)"))
+
+    @cached_property
+    def unquoted_texts(self) -> tuple[str, ...]:
+        """Fields of which a stored text alone says whether it was one."""
+        texts = (known for known in self.fields if known.type.endswith("text"))
+        return tuple(k.name for k in texts if not _is_quoted(k) and k.name != "received_at")
+
+    @cached_property
+    def doubts(self) -> str:
+        """A condition on a stored row: one of the `unquoted_texts` may be that of another JSON value."""
+        return " OR ".join(_no_text(known) for known in self.fields if known.name in self.unquoted_texts)
 
 
 REQUESTS = RecordKind(
@@ -135,7 +143,7 @@ def _stored(known: Field) -> str:
     if _is_quoted(known):
         return (
             f"CASE WHEN starts_with({text}, '\"') THEN CASE WHEN contains({text}, '\\') THEN {name}->>'$'"
-            f" ELSE array_slice({text}, 2, -2) END WHEN {name} IS NOT NULL THEN chr(1) END"
+            f" ELSE substr({text}, 2, strlen({text}) - 2) END WHEN {name} IS NOT NULL THEN chr(1) END"
         )
     return name
 
@@ -173,8 +181,6 @@ def _none_wrong(known: Field) -> str:
 def _no_text(known: Field) -> str:
     """Whether the text of a value may be that of another JSON value."""
     name = known.name
-    if name == "received_at":
-        return "false"  # no other value is a moment
     first = "0" if known.type == "number or text" else "A"
     return (
         f"ord({name}) IN (91, 123) OR {name} IN ({_LITERALS})"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway_analytics import incoming, quarantine, timerange, totals
+from gateway_analytics.bucket import Bucket
 from gateway_analytics.manifest import Manifest
 from gateway_analytics.problems import UsageProblem
 from gateway_analytics.record_kind import ACCESS, REQUESTS, RecordKind
@@ -77,6 +78,8 @@ def ask(query: "Query", question: Callable[[Records], T], *, access: bool = Fals
         )
         try:
             connection.execute("SET enable_progress_bar = false")  # it would be drawn on standard output
+            if bucket := Bucket.of(query.store or ""):
+                bucket.open_for(connection)
             span = timerange.resolve(connection, query.tz, query.since, query.until, query.last)
             connection.execute("SET VARIABLE margin = $margin", {"margin": margin})
             for view, kind in kinds.items():

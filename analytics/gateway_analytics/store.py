@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway_analytics import parts
+from gateway_analytics.bucket import Bucket
 from gateway_analytics.manifest import Manifest
 from gateway_analytics.problems import UsageProblem
 from gateway_analytics.record_kind import REQUESTS, RecordKind
@@ -25,7 +26,11 @@ class StoreFiles:
     @property
     def vanished(self) -> bool:
         """Whether a file is gone since it was listed: compaction was done with it meanwhile."""
-        return self.replaced or any(not Path(name).exists() for name in (*self.incoming, *self.parquet))
+        return self.replaced or any(
+            # In a bucket, a part stays long after another took its place.
+            not name.startswith("s3://") and not Path(name).exists()
+            for name in (*self.incoming, *self.parquet)
+        )
 
     @property
     def replaced(self) -> bool:
@@ -37,6 +42,8 @@ def list_files(
     store: Path, first_utc_date: str | None, last_utc_date: str | None, kind: RecordKind = REQUESTS
 ) -> StoreFiles:
     """The files that may hold records of these UTC dates. Raises UsageProblem."""
+    if bucket := Bucket.of(store):
+        return StoreFiles([], bucket.parts(kind, first_utc_date, last_utc_date))
     with _readable(store):
         if not store.exists():
             raise UsageProblem(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway_analytics.bucket import Bucket
 from gateway_analytics.options import Query, query_options
 from gateway_analytics.problems import UsageProblem
 from gateway_analytics.report import Column, Kind, Report
@@ -57,7 +58,10 @@ def command(query: Query, statement: str) -> None:
 def _lock(connection: "duckdb.DuckDBPyConnection", query: Query) -> None:
     """Let the connection read the store, and nothing else, from here on."""
     if query.store is not None:
-        connection.execute("SET allowed_directories = $paths", {"paths": [str(query.store)]})
+        bucket = Bucket.of(query.store)
+        connection.execute(
+            "SET allowed_directories = $paths", {"paths": [bucket.url if bucket else str(query.store)]}
+        )
     # Lines of a file that is being written were copied aside.
     files = connection.execute(
         "SELECT unnest(getvariable('records_incoming') || getvariable('access_records_incoming'))"

@@ -4,6 +4,6 @@ SELECT
     count(*) AS records,
     strftime(timezone('UTC', min(received_at)), '%Y-%m-%dT%H:%M:%S.%fZ') AS first,
     strftime(timezone('UTC', max(received_at)), '%Y-%m-%dT%H:%M:%S.%fZ') AS last
-FROM batch
+FROM {source}
 GROUP BY day
 ORDER BY day

@@ -1,1 +1,1 @@
-SELECT count(*) FROM (SELECT DISTINCT {key} FROM batch)
+SELECT count(*) FROM (SELECT DISTINCT {key} FROM {source})
