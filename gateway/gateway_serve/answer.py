@@ -42,6 +42,9 @@ _FINISH_REASONS = {
     "IMAGE_SAFETY": "content_filter",
     # https://platform.openai.com/docs/api-reference/responses/object
     "max_output_tokens": "length",
+    # https://docs.cohere.com/v1/reference/chat
+    "COMPLETE": "stop",
+    "ERROR_TOXIC": "content_filter",
 }
 
 _RESPONSE_ENDS = ("response.completed", "response.incomplete", "response.failed")
@@ -98,7 +101,7 @@ class Answer:
             self._finish(choice.get("finish_reason"))
         for candidate in _listed(body, "candidates")[:1]:
             self._finish(candidate.get("finishReason"))
-        self._finish(body.get("stop_reason") or body.get("stopReason"))
+        self._finish(body.get("stop_reason") or body.get("stopReason") or body.get("finish_reason"))
         if body.get("object") == "response":
             self._finish_response(body)
 
@@ -122,9 +125,12 @@ class Answer:
             start = end + 1
 
     def _read_line(self, line: bytes) -> None:
-        if not line.startswith(b"data:"):
+        if line.startswith(b"data:"):
+            data = line[5:].strip()
+        elif line.startswith(b"{") and b'"event_type"' in line:  # Cohere's streams are lines of JSON
+            data = line
+        else:
             return
-        data = line[5:].strip()
         if data == b"[DONE]":
             self.ended = True
             return
@@ -142,6 +148,8 @@ class Answer:
             self._read_openai_chunk(event)
         elif isinstance(event.get("candidates"), list) or "usageMetadata" in event:
             self._read_gemini_event(event)
+        elif isinstance(event.get("event_type"), str):
+            self._read_cohere_event(event)
         elif isinstance(kind := event.get("type"), str):
             if kind.startswith("response."):
                 self._read_responses_event(kind, event)
@@ -200,6 +208,15 @@ class Answer:
             self.has_output = self.has_output or bool(_listed(mapping(candidate.get("content")), "parts"))
             self._finish(candidate.get("finishReason"))
 
+    def _read_cohere_event(self, event: Mapping[str, Any]) -> None:
+        # https://docs.cohere.com/v1/reference/chat-stream
+        self.chunks += 1
+        self.has_output = self.has_output or bool(event.get("text"))
+        if event["event_type"] == "stream-end":
+            self.ended = True
+            self._read_facts(mapping(event.get("response")))
+            self._finish(event.get("finish_reason"))
+
     def read_converse_event(self, event: Any) -> None:
         """Take in one decoded event of a stream of Bedrock's Converse API."""
         # https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html
@@ -239,8 +256,13 @@ class Answer:
 
     def _read_facts(self, part: Mapping[str, Any]) -> None:
         # Groq puts it elsewhere in a stream. https://console.groq.com/docs/api-reference#chat-create
+        # Of Cohere's two counts, this is the one that is paid. https://docs.cohere.com/v1/reference/chat
         stated = mapping(
-            part.get("usage") or part.get("usageMetadata") or mapping(part.get("x_groq")).get("usage")
+            part.get("usage")
+            or part.get("usageMetadata")
+            or mapping(part.get("x_groq")).get("usage")
+            or mapping(part.get("meta")).get("billed_units")
+            or part.get("token_count")
         )
         # Anthropic spreads its counts over two events; a null does not take back what came before.
         self._stated.update({key: value for key, value in stated.items() if value is not None})

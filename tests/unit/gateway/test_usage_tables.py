@@ -214,6 +214,33 @@ def test_a_whole_anthropic_answer() -> None:
     )
 
 
+COHERE = {"api_version": {"version": "1"}, "billed_units": {"input_tokens": 20, "output_tokens": 63}}
+
+
+def test_coheres_answers() -> None:
+    answer = Answer()
+    answer.read_whole({"response_id": "r", "text": "Hi", "finish_reason": "MAX_TOKENS", "meta": COHERE})
+    assert answer.usage("cohere") == Usage(input_tokens=20, output_tokens=63)
+    assert answer.finish_reason == "length"
+    older = Answer()
+    older.read_whole({"token_count": {"prompt_tokens": 83, "response_tokens": 63, "total_tokens": 146}})
+    assert older.usage("cohere") == Usage(input_tokens=83, output_tokens=63)
+    stream = Answer()
+    for event in (
+        {"is_finished": False, "event_type": "stream-start", "generation_id": "g"},
+        {"is_finished": False, "event_type": "text-generation", "text": "Hi"},
+        {
+            "is_finished": True,
+            "event_type": "stream-end",
+            "response": {"text": "Hi", "meta": COHERE},
+            "finish_reason": "COMPLETE",
+        },
+    ):
+        stream.read_lines(json.dumps(event).encode() + b"\n")
+    assert stream.usage("cohere") == Usage(input_tokens=20, output_tokens=63)
+    assert (stream.finish_reason, stream.ended, stream.has_output) == ("stop", True, True)
+
+
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
