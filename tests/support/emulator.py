@@ -51,7 +51,7 @@ class Emulator:
         """Let it forget what it counted."""
         self._json("POST", "/emulator/reset")
 
-    def wait_until(self, what: str, seconds: float = 10) -> dict[str, Any]:
+    def wait_until(self, what: str, seconds: float = 60) -> dict[str, Any]:
         """Return the stats once the expression `what` over their names is true, as in "in_flight == 0"."""
         deadline = time.monotonic() + seconds
         while True:

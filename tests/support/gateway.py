@@ -95,7 +95,7 @@ class Gateway:
         ]
         return sorted(found, key=lambda record: (record["received_at"], record["attempt"]))
 
-    def wait_for_records(self, count: int, seconds: float = 20) -> list[dict[str, Any]]:
+    def wait_for_records(self, count: int, seconds: float = 60) -> list[dict[str, Any]]:
         """Return all records once there are `count` of them; more, or fewer at the end, fail the test."""
         wait_until(lambda: len(self.records()) >= count, f"{count} request records", seconds)
         records = self.records()
@@ -151,7 +151,7 @@ class Gateway:
         return self.process.wait(seconds)
 
 
-def wait_until(condition: Callable[[], Any], what: str, seconds: float = 20) -> None:
+def wait_until(condition: Callable[[], Any], what: str, seconds: float = 60) -> None:
     """Return once the condition holds; fail the test where it does not in time."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -5,7 +5,6 @@ import gzip
 import json
 import socket
 import threading
-import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -182,14 +181,21 @@ def test_a_provider_that_closes_idle_connections_fails_no_call(
 ) -> None:
     """It closes after every answer without saying so; a call must not be sent into a closed connection."""
 
+    noticed = threading.Semaphore(0)
+
     def answer_and_close(connection: socket.socket, _server: HostileServer) -> None:
         connection.sendall(sized(BODY) + BODY)
+        connection.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError):
+            while connection.recv(4096):
+                pass
+        noticed.release()
 
     upstream.will(answer_and_close)
     before = len(upstream.calls)
     for _ in range(30):
         assert gateway.chat("hello").status_code == 200
-        time.sleep(0.005)  # the end of a connection needs a moment to arrive, on loopback too
+        assert noticed.acquire(timeout=60)
     assert len(upstream.calls) - before == 30  # no call was sent twice
 
 
