@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gateway_analytics.manifest import Manifest
 from gateway_analytics.record_kind import RecordKind
+from gateway_contracts.request_record import MAX_LINE_BYTES
 
 # What is in memory at once, and what becomes one part: about 200,000 records.
 GROUP_BYTES = 32 << 20
@@ -52,6 +53,8 @@ def _groups(store: Path, manifest: Manifest, kind: RecordKind, settle: float) ->
     for name in sorted(incoming_names(store, kind), key=_hour_and_name):
         path = store / "incoming" / name
         start, end = manifest.consumed(store, name), path.stat().st_size
+        if end > start:
+            start = _begin_of_line(path, start)
         whole = end if is_settled(path, settle) else _end_of_lines(path, start, end)
         while start < whole:
             stop = _cut(path, start, min(whole, start + GROUP_BYTES - size), whole)
@@ -112,6 +115,17 @@ def _end_of_lines(path: Path, start: int, end: int) -> int:
                 return begin + found + 1
             end = begin
     return start
+
+
+def _begin_of_line(path: Path, place: int) -> int:
+    """Where a line begins that was taken for a cut one and is written on now; else the place itself."""
+    with path.open("rb") as file:
+        file.seek(max(0, place - MAX_LINE_BYTES))
+        before = file.read(min(place, MAX_LINE_BYTES))
+    ended = before.rfind(b"\n")
+    if ended < 0 and place >= MAX_LINE_BYTES:
+        return place  # too long for a record
+    return place - len(before) + ended + 1
 
 
 def _cut(path: Path, start: int, stop: int, whole: int) -> int:

@@ -140,6 +140,18 @@ def test_a_last_line_that_nobody_ends_is_told_in_the_end(store: Store) -> None:
     assert "1 line in quarantine" in ask(store, "requests")["warnings"][0]
 
 
+def test_a_last_line_that_is_ended_after_all_is_a_record(store: Store) -> None:
+    line = encode(record(2))
+    age(store.append_bytes(encode(record(1)) + line[:80], OLD))
+    assert compact(store)["quarantined"] == 1
+    (hidden,) = store.incoming.iterdir()
+    with hidden.open("ab") as writer_that_had_it_open:
+        writer_that_had_it_open.write(line[80:] + encode(record(3)))
+    row = compact(store, "--settle", "0")
+    assert (row["records"], row["quarantined"]) == (2, 0)
+    assert ask(store, "requests")["totals"]["requests"] == 3
+
+
 def test_small_parts_become_one(store: Store) -> None:
     for n in range(1, 8):
         store.append([record(n)])
