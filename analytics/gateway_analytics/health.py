@@ -51,10 +51,10 @@ def _hosts(records: Records) -> Iterator[Finding]:
         )
     for row in rows:
         name = f"host {row['host']}"
-        found = f"newest call {_ago(row['age_seconds'])}, of {plural(row['calls'], 'record')}"
+        found = f"newest call {_long(row['age_seconds'])} ago, of {plural(row['calls'], 'record')}"
         if row["age_seconds"] < -1:
             yield Finding(
-                name, "fail", f"a call {-row['age_seconds']} s in the future", "Set its clock (NTP)."
+                name, "fail", f"a call {_long(-row['age_seconds'])} in the future", "Set its clock (NTP)."
             )
         elif row["skew_ms"] is not None and abs(row["skew_ms"]) > _SKEW_MS:
             skew = f"clock {row['skew_ms'] / 1000:+.1f} s from the load balancer's"
@@ -130,9 +130,9 @@ def _prices(records: Records, book: PriceBook) -> Finding:
     )
 
 
-def _ago(seconds: int) -> str:
+def _long(seconds: int) -> str:
     if seconds < 120:
-        return f"{seconds} s ago"
+        return f"{seconds} s"
     if seconds < 7200:
-        return f"{seconds // 60} min ago"
-    return f"{seconds // 3600} h ago" if seconds < 172_800 else f"{seconds // 86_400} days ago"
+        return f"{seconds // 60} min"
+    return f"{seconds // 3600} h" if seconds < 172_800 else f"{seconds // 86_400} days"

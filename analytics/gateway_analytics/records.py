@@ -213,7 +213,7 @@ def _warn(records: Records, kind: RecordKind, view: str, checked: incoming.Check
         newer = rows[0]["newer"]
     if newer:
         message = f"{plural(newer, what)} of a schema_version above {kind.schema_version}"
-        if not records.rows(f"FROM {view} LIMIT 1"):
+        if not records.rows(sql("any_record", view=view)):
             raise UsageProblem(f"the store has only {message}. Use the gateway-analytics of that version.")
         records.warnings.append(f"not counted: {message}; use the gateway-analytics of that version")
 
