@@ -60,7 +60,7 @@ def _hosts(records: Records) -> Iterator[Finding]:
             skew = f"clock {row['skew_ms'] / 1000:+.1f} s from the load balancer's"
             yield Finding(name, "warn", f"{found}; {skew}", "Set the clocks (NTP).")
         elif row["behind_seconds"] > _LATE_SECONDS:
-            late = f"{found}; others are {_ago(row['behind_seconds']).removesuffix(' ago')} ahead"
+            late = f"{found}; others are {_long(row['behind_seconds'])} ahead"
             yield Finding(name, "warn", late, "Idle, drained, or is its shipper stuck? See its log.")
         else:
             yield Finding(name, "ok", found)
