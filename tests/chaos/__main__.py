@@ -76,6 +76,9 @@ def _run(fleet: Fleet, arguments: argparse.Namespace, faults: list[Fault]) -> in
     if not arguments.only:
         write(REPOSITORY / "docs/reliability.md", table(trials, made_with))
     wrong = [problem for trial in trials for problem in problems(trial)]
+    wrong += [
+        f"{fault.name}: not tried" for fault in faults if fault not in [trial.fault for trial in trials]
+    ]
     sys.stdout.write("".join(f"{problem}\n" for problem in wrong) or "nothing lost, nothing doubled\n")
     return 1 if wrong else 0
 

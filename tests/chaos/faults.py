@@ -172,21 +172,21 @@ def step_clock_back(hosts: Hosts, _: int) -> None:
     time.sleep(2)
 
 
-GATEWAY_KILLED = Fault("gateway container killed", kill_gateway, times=4)
-SHIPPER_KILLED = Fault("Fluent Bit killed on a gateway's host", kill_shipper, times=6)
-RECEIVER_KILLED = Fault("Fluent Bit killed on the store's host", kill_receiver, times=6)
+GATEWAY_KILLED = Fault("gateway container killed", kill_gateway, times=3)
+SHIPPER_KILLED = Fault("Fluent Bit killed on a gateway's host", kill_shipper, times=3)
+RECEIVER_KILLED = Fault("Fluent Bit killed on the store's host", kill_receiver, times=3)
 
 FAULTS = (
     GATEWAY_KILLED,
-    Fault("worker process killed", kill_worker, times=6),
-    Fault("workers replaced (SIGHUP)", end_worker, times=4, graceful=True),
+    Fault("worker process killed", kill_worker, times=3),
+    Fault("workers replaced (SIGHUP)", end_worker, times=3, graceful=True),
     SHIPPER_KILLED,
     RECEIVER_KILLED,
-    Fault("compaction killed", kill_compactor, times=6, graceful=True),
+    Fault("compaction killed", kill_compactor, times=3, graceful=True),
     Fault("network cut, gateway's host to store, 20 s", cut_store_off, times=2, graceful=True),
     Fault("network cut, load balancer to gateways, 10 s", cut_gateway_off),
     Fault("store's host off for 65 s", stop_store, times=2, graceful=True),
-    Fault("shipper's buffer and offsets lost", lose_shipper_state, times=4, graceful=True),
+    Fault("shipper's buffer and offsets lost", lose_shipper_state, times=3, graceful=True),
     Fault(
         "store's disk nearly full, 15 s",
         nearly_fill_store,
@@ -209,7 +209,7 @@ FAULTS = (
     Fault(
         "hour changes: spool files rotate",
         change_hour,
-        times=4,
+        times=3,
         graceful=True,
         before=lambda hosts: hosts.give_clocks(),
         after=lambda hosts: hosts.set_clock(0),

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from support.fleet import STORE, Fleet, wait_until
+import requests
+
+from support.fleet import STORE, Fleet
 
 WHOLE_AGAIN_S = 180
 STATE = "/var/lib/llm-gateway/shipper"
@@ -32,6 +34,13 @@ def docker(*arguments: str) -> None:
     subprocess.run(["docker", *arguments], check=True, capture_output=True, timeout=300)
 
 
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=5).ok
+    except requests.RequestException:
+        return False
+
+
 class Hosts:
     """The hosts of a fleet; `prefix` is what their containers' names begin with."""
 
@@ -50,7 +59,10 @@ class Hosts:
 
     def wait(self, condition: Callable[[], Any], what: str) -> None:
         """Wait until it is so, with patience: the machine may be busy."""
-        wait_until(condition, WHOLE_AGAIN_S, what)
+        deadline = time.monotonic() + WHOLE_AGAIN_S
+        while not condition():
+            assert time.monotonic() < deadline, f"not within {WHOLE_AGAIN_S} s: {what}"
+            time.sleep(1)
 
     # ---- containers
 
@@ -70,25 +82,14 @@ class Hosts:
         return self.shell(host, command).split()
 
     def wait_until_running(self, host: str, container: str) -> None:
-        """Wait until a container runs, and goes on running."""
-        self.wait(lambda: self._answers(host, container), f"{container} runs")
-
-    def _answers(self, host: str, container: str) -> bool:
-        first = self.fleet.run("true") and self._quiet(host, container)
-        time.sleep(1)
-        return bool(first) and first == self._quiet(host, container)
-
-    def _quiet(self, host: str, container: str) -> str:
-        return self.fleet.shell(
-            host, f"docker inspect -f '{{{{.State.Running}}}} {{{{.State.StartedAt}}}}' {container}", False
-        ).removeprefix("false")
+        """Wait until a container runs."""
+        running = f"docker inspect -f '{{{{.State.Running}}}}' {container}"
+        self.wait(lambda: "true" in self.fleet.shell(host, running, False), f"{container} runs")
 
     def wait_until_healthy(self, host: str, container: str) -> None:
-        """Wait until a gateway's container is healthy."""
-        command = f"docker inspect -f '{{{{.State.Health.Status}}}}' {container}"
-        self.wait(
-            lambda: self.fleet.shell(host, command, False).strip() == "healthy", f"{container} is healthy"
-        )
+        """Wait until a gateway answers for its health."""
+        url = f"http://{self.address(host)}:510{container[-1]}/health"
+        self.wait(lambda: _answers(url), f"{container} on {host} is healthy")
 
     # ---- power
 

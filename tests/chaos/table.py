@@ -44,7 +44,7 @@ def table(trials: list[Trial], made_with: str) -> str:
                 for name, numbers in rows
             ),
             "",
-            f"{trials[0].since:%Y-%m-%d}, {len(trials)} kinds of fault; {made_with}.",
+            f"{trials[0].since:%Y-%m-%d %H:%M} to {trials[-1].until:%H:%M} UTC; {made_with}.",
         ]
     )
 
