@@ -109,7 +109,7 @@ class Bucket:
 
     def open_for(self, connection: "duckdb.DuckDBPyConnection") -> None:
         """Let a connection read this bucket. Raises UsageProblem."""
-        import duckdb
+        from gateway_analytics.engine import duckdb
 
         version = f"v{duckdb.__version__}"
         remedy = f"Install duckdb-extension-httpfs=={duckdb.__version__}."
