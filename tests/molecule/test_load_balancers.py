@@ -11,11 +11,12 @@ import pytest
 import requests
 
 from support.certificates import certificate_for
-from support.fleet import REPOSITORY, Fleet
+from support.fleet import REPOSITORY, Fleet, wait_until
 from support.steady_load import SteadyLoad, steady_load
 
 pytestmark = pytest.mark.long
 
+PLAY = ["--tags", "load_balancer"]
 BALANCERS = ["gateway-1", "gateway-2"]
 HOSTS = REPOSITORY / "tests/molecule/load_balancers/hosts.yml"
 INVENTORIES = [
@@ -71,8 +72,11 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Through]]:
 
 def site(both: list[Through], **changes: object) -> str:
     """Run the play of the load balancers, and return what it printed."""
-    arguments = [*both[0].inventory_arguments, "--tags", "load_balancer", "-e", json.dumps(changes)]
-    return both[0].run("ansible-playbook", "site.yml", *arguments).stdout
+    return (
+        both[0]
+        .run("ansible-playbook", "site.yml", *both[0].inventory_arguments, *PLAY, "-e", json.dumps(changes))
+        .stdout
+    )
 
 
 def served(both: list[Through]) -> int:
@@ -144,7 +148,7 @@ def test_a_certificate_of_ones_own(both: list[Through], tmp_path: Path) -> None:
     before = [through.certificate for through in both]
 
     mixed = json.dumps(given | {"load_balancer_tls_certificate_key": other_key.read_text()})
-    arguments = [*both[0].inventory_arguments, "--tags", "load_balancer", "-e", mixed]
+    arguments = [*both[0].inventory_arguments, *PLAY, "-e", mixed]
     refused = both[0].run("ansible-playbook", "site.yml", *arguments, check=False)
     assert refused.returncode != 0
     assert "keeps the certificate that it has" in refused.stdout
@@ -152,3 +156,41 @@ def test_a_certificate_of_ones_own(both: list[Through], tmp_path: Path) -> None:
 
     site(both, **given)
     assert "".join(both[1].certificate.split()) == "".join(certificate.read_text().split())
+
+
+def test_prometheus_sees_every_part_of_the_fleet(both: list[Through]) -> None:
+    fleet = both[0]
+
+    def up() -> dict[str, int]:
+        query = "curl -s http://127.0.0.1:9090/api/v1/query?query=up"
+        found = json.loads(fleet.shell("gateway-3", query))["data"]["result"]
+        jobs = [sample["metric"]["job"] for sample in found if sample["value"][1] == "1"]
+        return {job: jobs.count(job) for job in jobs}
+
+    everything = {"gateway": 6, "host": 3, "nginx": 2, "load_balancer": 2, "log_store": 1}
+    wait_until(lambda: up() == everything, 120, f"all of {everything}, not {up()}")
+    told = fleet.shell("gateway-2", "curl -s http://127.0.0.1:9100/metrics | grep ^llm_gateway_")
+    assert 'llm_gateway_fluent_bit_up{service="shipper"} 1' in told
+    assert "llm_gateway_spool_unread_bytes " in told
+
+
+def test_the_shared_address_moves_to_a_load_balancer_that_answers(both: list[Through]) -> None:
+    shared = f"{both[0].address.rsplit('.', 1)[0]}.200"
+
+    def holders() -> list[str]:
+        look = f"ip -brief address show to {shared}"
+        return [through.balancer for through in both if through.shell(through.balancer, look)]
+
+    site(both, load_balancer_virtual_address=shared)
+    wait_until(lambda: len(holders()) == 1, 60, "one load balancer has the address")
+    [first] = holders()
+    assert requests.get(f"https://{shared}:5000/health", timeout=10).ok  # the certificates carry it
+    both[0].shell(first, "systemctl stop llm-gateway-load-balancer")
+    try:
+        [other] = set(BALANCERS) - {first}
+        wait_until(lambda: holders() == [other], 60, "the other load balancer has the address")
+        assert requests.get(f"https://{shared}:5000/health", timeout=10).ok
+    finally:
+        both[0].shell(first, "systemctl start llm-gateway-load-balancer")
+    site(both)
+    assert holders() == []

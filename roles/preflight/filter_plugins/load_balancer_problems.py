@@ -63,6 +63,22 @@ def _problems(variables: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
                 f"is {before}, so a certificate of {days} days would be made anew by every run",
                 "Use fewer days",
             )
+    shared = str(variables.get("load_balancer_virtual_address") or "")
+    if shared and not _is_interface(shared):
+        yield (
+            "load_balancer_virtual_address",
+            f"is {shared!r}, which is no address",
+            "Use a free address in the load balancers' network, such as 10.3.49.210",
+        )
+    if shared and shared.split("/")[0] in (variables.get("load_balancer_addresses") or []):
+        yield (
+            "load_balancer_virtual_address",
+            f"is {shared}, which a load balancer has for itself",
+            "Use an address that no host has",
+        )
+    number = variables.get("load_balancer_virtual_router_id", 51)
+    if shared and not (_whole(number) and 1 <= int(number) <= 255):
+        yield "load_balancer_virtual_router_id", f"is {number!r}", "Use a number from 1 to 255"
     for address in variables.get("load_balancer_internal_from") or []:
         try:
             ipaddress.ip_network(str(address))
@@ -72,6 +88,14 @@ def _problems(variables: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
                 f"holds {address!r}, which is no address or network",
                 "Use an address, or a network such as 10.3.49.0/24",
             )
+
+
+def _is_interface(text: str) -> bool:
+    try:
+        ipaddress.ip_interface(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _whole(value: Any) -> bool:

@@ -35,6 +35,7 @@ def said(**variables: Any) -> list[tuple[str, str]]:
         {"load_balancer_tls": True, "load_balancer_tls_names": ["a"]},
         {"load_balancer_tls_certificate": CERTIFICATE, "load_balancer_tls_certificate_key": KEY},
         {"load_balancer_internal_from": ["10.0.0.0/8", "10.3.49.5", "fd00::/8"]},
+        {"load_balancer_virtual_address": "10.3.49.210/24", "load_balancer_addresses": ["10.3.49.202"]},
     ],
 )
 def test_what_is_right_is_left_alone(variables: dict[str, Any]) -> None:
