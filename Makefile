@@ -60,6 +60,9 @@ bench-load-client: venv  ## gateway-eval load beside wrk, on the same hosts
 bench-compact: venv  ## how fast, how small, in how much memory 10 million records are compacted
 	python -m bench.compact $(BENCH)
 
+bench-analytics: venv  ## questions to 100 million records, beside plain DuckDB
+	python -m bench.analytics --check $(BENCH)
+
 bench-lag: venv  ## seconds from a gateway's spool to the store, through both Fluent Bits
 	PYTHONPATH=tests python -m support.shipping_lag $(BENCH)
 
@@ -90,4 +93,4 @@ requirements:  ## pin pyproject.toml's dependencies again, with hashes
 	$(subst pyproject.toml,bench/pinned/litellm.in,$(COMPILE)) -o bench/pinned/litellm.txt
 
 .PHONY: help venv test test-full audit demo demo-fleet demo-remove lint requirements chaos kill-compaction \
-	bench-gateway bench-memory bench-streams bench-disconnects bench-load-client bench-compact
+	bench-gateway bench-memory bench-streams bench-disconnects bench-load-client bench-compact bench-analytics
