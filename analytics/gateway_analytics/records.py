@@ -73,9 +73,7 @@ def ask(query: "Query", question: Callable[[Records], T], *, access: bool = Fals
     sums = sums and not access and {name for name, some in query.filters.items() if some} <= totals.FILTERS
     for attempt in range(1, _TRIES + 1):
         files: dict[str, StoreFiles] = {}
-        connection = duckdb.connect(
-            config={"autoinstall_known_extensions": False, "temp_directory": tempfile.gettempdir()}
-        )
+        connection = duckdb.connect(config={"autoinstall_known_extensions": False})
         try:
             connection.execute("SET enable_progress_bar = false")  # it would be drawn on standard output
             if bucket := Bucket.of(query.store or ""):
@@ -88,6 +86,8 @@ def ask(query: "Query", question: Callable[[Records], T], *, access: bool = Fals
                     list_files(query.store, *dates, kind) if query.store is not None else StoreFiles([], [])
                 )
             with tempfile.TemporaryDirectory(prefix="gateway-analytics-") as directory:
+                # A place of its own: what two processes spill into the same one gets mixed up.
+                connection.execute("SET temp_directory = $directory", {"directory": directory})
                 records = Records(connection, span)
                 for view, kind in kinds.items():
                     _open(records, kind, view, query, files[view], Path(directory), sums=sums)

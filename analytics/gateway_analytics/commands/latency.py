@@ -57,6 +57,7 @@ def command(query: Query, asked: tuple[str, ...]) -> None:
                     f" quantile_cont({m}, [0.5, 0.9, 0.99]) AS {m}_quantiles"
                     for m in measures
                 ),
+                request_id="request_id," if balanced else "",
                 measured=sql("latency_balanced" if balanced else "latency_alone"),
             )
         )

@@ -1,8 +1,8 @@
 -- Percentiles of the raw values in each group, and over all calls: those of a group are never averaged.
-WITH ended AS (
+WITH ended AS NOT MATERIALIZED (
     SELECT
         {by}
-        request_id,
+        {request_id}
         CAST(duration_ms AS DOUBLE) AS total,
         CAST(upstream_ms AS DOUBLE) AS upstream,
         CAST(time_to_first_token_ms AS DOUBLE) AS first_token

@@ -1,4 +1,4 @@
 -- What request records say by themselves.
-measured AS (
+measured AS NOT MATERIALIZED (
     SELECT *, total - upstream AS gateway FROM ended
 )
