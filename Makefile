@@ -22,7 +22,8 @@ $(VENV)/.installed: requirements/dev.txt pyproject.toml
 venv: $(VENV)/.installed  ## create the Python environment in .venv
 
 test: venv  ## unit, integration and fleet tests
-	tests/support/install_packages.sh nginx openssh-client
+	tests/support/install_packages.sh nginx openssh-client \
+	  prometheus prometheus-node-exporter prometheus-nginx-exporter prometheus-blackbox-exporter
 	-tests/support/ensure_docker.sh
 	pytest $(PYTEST)
 
