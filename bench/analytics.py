@@ -17,8 +17,8 @@ from typing import Any
 
 import duckdb
 
+from bench import page
 from bench.page import table as page_table
-from bench.page import write_section
 from bench.stored_records import write
 from gateway_analytics import totals, totals_run
 
@@ -195,7 +195,7 @@ def main() -> None:
         asked = ("costs", "--by", "day", "--by", "model")
         same = same_without_totals(arguments.store, *asked)
         text += f" Without them the cost by day and model is {'the same' if same else 'ANOTHER'}."
-    write_section("analytics", text)
+    page.write_section("analytics", text)
 
 
 if __name__ == "__main__":
