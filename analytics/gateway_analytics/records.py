@@ -1,6 +1,7 @@
 """Records as DuckDB views, wherever they come from, each once."""
 
 import json
+import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from gateway_analytics.options import Query
 
 T = TypeVar("T")
+
+# DuckDB's part; the rest of the process takes a few hundred megabytes at most.
+_MOST_MEMORY = 1_500_000_000
+_BYTES = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
 _IN_RANGE = (
     "received_at >= coalesce(getvariable('since') - getvariable('margin'), TIMESTAMPTZ '-infinity')"
@@ -76,6 +81,7 @@ def ask(query: "Query", question: Callable[[Records], T], *, access: bool = Fals
         connection = duckdb.connect(config={"autoinstall_known_extensions": False})
         try:
             connection.execute("SET enable_progress_bar = false")  # it would be drawn on standard output
+            _bound_memory(connection)
             if bucket := Bucket.of(query.store or ""):
                 bucket.open_for(connection)
             span = timerange.resolve(connection, query.tz, query.since, query.until, query.last)
@@ -85,7 +91,7 @@ def ask(query: "Query", question: Callable[[Records], T], *, access: bool = Fals
                 files[view] = (
                     list_files(query.store, *dates, kind) if query.store is not None else StoreFiles([], [])
                 )
-            with tempfile.TemporaryDirectory(prefix="gateway-analytics-") as directory:
+            with tempfile.TemporaryDirectory(prefix="gateway-analytics-", dir=_spill_place()) as directory:
                 # A place of its own: what two processes spill into the same one gets mixed up.
                 connection.execute("SET temp_directory = $directory", {"directory": directory})
                 records = Records(connection, span)
@@ -113,6 +119,19 @@ def ask(query: "Query", question: Callable[[Records], T], *, access: bool = Fals
         finally:
             connection.close()
     raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _bound_memory(connection: "duckdb.DuckDBPyConnection") -> None:
+    """Keep below what DuckDB takes by itself: four fifths of the machine's memory, or of the container's."""
+    ((found,),) = connection.execute("SELECT current_setting('memory_limit')").fetchall()
+    number, unit = found.split()
+    if float(number) * _BYTES[unit] > _MOST_MEMORY:
+        connection.execute(f"SET memory_limit = '{_MOST_MEMORY}B'")
+
+
+def _spill_place() -> str | None:
+    """Where questions put what memory does not hold: /var/tmp, as /tmp may be memory itself; or TMPDIR."""
+    return "/var/tmp" if "TMPDIR" not in os.environ and os.access("/var/tmp", os.W_OK) else None  # noqa: S108
 
 
 def _shifted(day: str | None, by: timedelta) -> str | None:

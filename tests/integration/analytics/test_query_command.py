@@ -139,3 +139,10 @@ def test_values_of_every_type_are_written(store: Store) -> None:
         "n": None,
         "o": "b'x'",
     }
+
+
+def test_a_question_leaves_the_machine_memory(store: Store) -> None:
+    store.append([record(1)])
+    [row] = ask(store, "query", "SELECT current_setting('memory_limit') AS memory")["rows"]
+    number, unit = row["memory"].split()
+    assert float(number) * {"MiB": 2**20, "GiB": 2**30}[unit] <= 1_500_000_000
