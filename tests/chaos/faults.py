@@ -49,7 +49,8 @@ def end_worker(hosts: Hosts, number: int) -> None:
     """Every worker of a container is replaced, as on SIGHUP."""
     host, container = _gateway(number)
     before = hosts.children(host, container)
-    hosts.shell(host, f"docker kill --signal=HUP {container}")
+    # `docker kill` would do more: Docker leaves a container that it signalled stopped after a reboot.
+    hosts.shell(host, f"kill -HUP $(docker inspect -f '{{{{.State.Pid}}}}' {container})")
     hosts.wait(lambda: not set(hosts.children(host, container)) & set(before), f"new workers in {container}")
     hosts.wait_until_healthy(host, container)
 

@@ -130,9 +130,10 @@ class Hosts:
         """Fill a file system of its own at `path` to the last byte, or all but so many megabytes."""
         assert "tmpfs" in self.shell(host, f"findmnt -no FSTYPE {path}"), f"{path} is no disk of its own"
         filler = f"{path}/{_MARK}"
-        free = f"$(($(df -B1 --output=avail {path} | tail -1) - {but << 20}))"
+        # What is written meanwhile needs room, too; then the last bytes, until there is none.
+        free = f"$(($(df -B1 --output=avail {path} | tail -1) - {max(but, 4) << 20}))"
         self.shell(host, f"fallocate -l {free} {filler}")
-        if not but:  # what was left to round up
+        if not but:
             self.shell(
                 host, f"dd if=/dev/zero of={filler} bs=512 oflag=append conv=notrunc 2>/dev/null || true"
             )
