@@ -211,7 +211,9 @@ class Hosts:
             self.shell(
                 host,
                 f"set -e; test -e {_FAKETIME} || (apt-get -qq update && apt-get -qqy install libfaketime"
-                f" >/dev/null); cp {_FAKETIME} {_SPOOL}/clock.so; chmod 0644 {_SPOOL}/clock.so",
+                f" >/dev/null); cp {_FAKETIME} {_SPOOL}/clock.so.new; chmod 0644 {_SPOOL}/clock.so.new;"
+                # Never into the file itself: that ends every process that has it mapped.
+                f" mv {_SPOOL}/clock.so.new {_SPOOL}/clock.so",
             )
         self.set_clock(0)
 
