@@ -105,12 +105,7 @@ def _descriptor(file: IO[bytes], one: Slice, opened: ExitStack) -> int:
         return file.fileno()
     descriptor = os.memfd_create("lines")
     opened.callback(os.close, descriptor)
-    place = one.start
-    while place < one.end:
-        sent = os.sendfile(descriptor, file.fileno(), place, one.end - place)
-        if not sent:
-            raise OSError(f"{one.name} became shorter while it was read")
-        place += sent
+    one.copy(file, descriptor)
     return descriptor
 
 

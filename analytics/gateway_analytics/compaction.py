@@ -237,12 +237,7 @@ def _copy(store: Path, group: Group, descriptor: int) -> bytes:
     """Copy a group's lines into a file, and return them. Raises OSError."""
     for one in group:
         with (store / "incoming" / one.name).open("rb") as file:
-            place = one.start
-            while place < one.end:
-                sent = os.sendfile(descriptor, file.fileno(), place, one.end - place)
-                if not sent:
-                    raise OSError(f"{one.name} became shorter while it was read")
-                place += sent
+            one.copy(file, descriptor)
             file.seek(one.end - 1)
             if file.read(1) != b"\n":
                 os.write(descriptor, b"\n")

@@ -18,7 +18,8 @@ from gateway_contracts.price_book import Price
 
 def read_shipped() -> tuple[Price, ...]:
     """Every entry of the shipped book, in its order. Raises PriceBookError."""
-    # Whoever may write there may write the bytecode beside it.
+    # Whoever may write there may write the bytecode beside it. A pickle that is damaged can raise anything,
+    # and then the book itself is read.
     with contextlib.suppress(Exception):
         state, prices = pickle.loads(_place().read_bytes())  # noqa: S301
         if state == _state():
@@ -27,6 +28,7 @@ def read_shipped() -> tuple[Price, ...]:
 
     prices = read_prices(price_book.SHIPPED)
     if not sys.dont_write_bytecode:
+        # A folder that is read-only or full, or a Python without bytecode files: it is read anew next time.
         with contextlib.suppress(OSError, NotImplementedError):
             _write(_place(), pickle.dumps((_state(), prices), pickle.HIGHEST_PROTOCOL))
     return prices

@@ -12,16 +12,27 @@ from gateway_eval.results import HostRecord, money
 from gateway_eval.table import render
 from gateway_eval.target import Endpoint, Target, as_provider
 
-_COLUMNS = (
-    ("HOST", "left"),
-    ("CASE", "left"),
-    ("ENDPOINT", "left"),
+FIGURES = (
     ("CALLS", "right"),
     ("TOKENS IN", "right"),
     ("TOKENS OUT", "right"),
     ("USD AT LEAST", "right"),
     ("USD AT MOST", "right"),
 )
+"""Columns of an estimate, as `figures` fills them."""
+
+_COLUMNS = (("HOST", "left"), ("CASE", "left"), ("ENDPOINT", "left"), *FIGURES)
+
+
+def figures(estimate: Estimate) -> tuple[int | str | None, ...]:
+    """Return what stands in the columns of an estimate."""
+    return (
+        estimate.calls,
+        estimate.input_tokens,
+        estimate.output_tokens_at_most,
+        money(estimate.cost_at_least),
+        money(estimate.cost_at_most),
+    )
 
 
 def show_estimate(
@@ -56,16 +67,7 @@ def show_estimate(
         output.document(envelope("run --dry-run", rows, totals, since=since, until=datetime.now(UTC)))
         return
     cells = [
-        (
-            record.name,
-            case.name,
-            endpoint.name if endpoint else None,
-            each.calls,
-            each.input_tokens,
-            each.output_tokens_at_most,
-            money(each.cost_at_least),
-            money(each.cost_at_most),
-        )
+        (record.name, case.name, endpoint.name if endpoint else None, *figures(each))
         for record, case, endpoint, each in found
     ]
     often = f"{repeat} times: " if repeat > 1 else ""

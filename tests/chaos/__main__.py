@@ -1,6 +1,6 @@
 """Break a fleet in every way known here, under load, and count.
 
-    make chaos                              # about half an hour; the table goes to docs/reliability.md
+    make chaos                              # most of an hour; the table goes to docs/reliability.md
     make chaos CHAOS="--only killed --calls 2000"    # some of it; printed only
 
 Makes three test hosts, deploys to them and removes them, unless --keep says to leave them for the next time.

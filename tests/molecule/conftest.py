@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.fleet import REPOSITORY, Fleet, molecule
+from support.fleet import ANSIBLE_LOG, REPOSITORY, Fleet, molecule
 
 FLUENT_BIT = "fluent/fluent-bit:5.1.1"
 
@@ -34,6 +34,7 @@ def fleet() -> Iterator[Fleet]:
         )
     ]
     try:
+        ANSIBLE_LOG.unlink(missing_ok=True)
         molecule("destroy")  # what an interrupted run left, which create would take for its own
         molecule("create")
         molecule("converge")

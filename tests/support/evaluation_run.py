@@ -2,11 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 from gateway_eval.chat import ChatOutcome, TokenUsage
 from gateway_eval.checks import CheckResult
 from gateway_eval.failure import Failure, FailureClass
 from gateway_eval.health import Health
+from gateway_eval.pricing import Pricing
 from gateway_eval.results import CaseResult, HostRecord, RunResult, TurnResult
 from gateway_eval.target import Endpoint
 
@@ -14,6 +16,20 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 CHAT = Endpoint("chat", "chat", "openai", "gpt-4o-mini")
 URL = "http://10.3.49.202:5000"
 OTHER_URL = "https://gateway.example"
+_BOOK = """\
+schema_version: 1
+prices:
+  - provider: openai
+    model: gpt-4o-mini
+    valid_from: 2020-01-01
+    usd_per_million: {input: "1", output: "10"}
+"""
+
+
+def round_prices(folder: Path) -> Pricing:
+    """Return prices of a dollar in and ten out per million tokens of CHAT's model, kept in a folder."""
+    (folder / "prices.yml").write_text(_BOOK)
+    return Pricing(folder / "prices.yml")
 
 
 def turn(cost: str | None, failure: Failure | None = None, *checks: CheckResult) -> TurnResult:

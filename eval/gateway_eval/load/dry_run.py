@@ -6,27 +6,19 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
+from gateway_eval.dry_run import FIGURES, figures
 from gateway_eval.envelope import envelope
 from gateway_eval.estimate import Estimate, estimate_call
 from gateway_eval.load.plan import Plan
 from gateway_eval.output import Output
 from gateway_eval.pricing import Pricing
-from gateway_eval.results import money
 from gateway_eval.table import render
 from gateway_eval.target import Endpoint, Target
 
 # So many prompts stand for all of them.
 _SAMPLE = 1000
 
-_COLUMNS = (
-    ("", "left"),
-    ("ENDPOINT", "left"),
-    ("CALLS", "right"),
-    ("TOKENS IN", "right"),
-    ("TOKENS OUT", "right"),
-    ("USD AT LEAST", "right"),
-    ("USD AT MOST", "right"),
-)
+_COLUMNS = (("", "left"), ("ENDPOINT", "left"), *FIGURES)
 
 
 def show_estimate(
@@ -56,18 +48,7 @@ def show_estimate(
         document = envelope("load --dry-run", rows, totals, since=since, until=datetime.now(UTC))
         output.document(document)
         return
-    cells = [
-        (
-            name,
-            endpoint.name,
-            each.calls,
-            each.input_tokens,
-            each.output_tokens_at_most,
-            money(each.cost_at_least),
-            money(each.cost_at_most),
-        )
-        for name, each in estimates
-    ]
+    cells = [(name, endpoint.name, *figures(each)) for name, each in estimates]
     output.text(f"{render(_COLUMNS, cells)}\n{words}\n")
 
 

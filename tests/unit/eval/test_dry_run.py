@@ -16,24 +16,15 @@ from gateway_eval.pricing import Pricing
 from gateway_eval.results import HostRecord
 from gateway_eval.secrets import Secrets
 from gateway_eval.target import Api, Endpoint, Target
-from support.evaluation_run import CHAT, URL
+from support.evaluation_run import CHAT, URL, round_prices
 from support.golden import assert_golden
 
 GOLDEN = Path(__file__).with_name("golden")
-BOOK = """\
-schema_version: 1
-prices:
-  - provider: openai
-    model: gpt-4o-mini
-    valid_from: 2020-01-01
-    usd_per_million: {input: "1", output: "10"}
-"""
 
 
 @pytest.fixture
 def pricing(tmp_path: Path) -> Pricing:
-    (tmp_path / "prices.yml").write_text(BOOK)
-    return Pricing(tmp_path / "prices.yml")
+    return round_prices(tmp_path)
 
 
 def of(pricing: Pricing, endpoint: Endpoint | None = CHAT, **case: object) -> tuple[object, ...]:

@@ -12,31 +12,21 @@ from gateway_eval.load import prompts
 from gateway_eval.load.dry_run import show_estimate
 from gateway_eval.load.plan import Plan
 from gateway_eval.output import Output
-from gateway_eval.pricing import Pricing
 from gateway_eval.secrets import Secrets
 from gateway_eval.target import Api, Target
-from support.evaluation_run import CHAT, URL
+from support.evaluation_run import CHAT, URL, round_prices
 from support.golden import assert_golden
 
 GOLDEN = Path(__file__).with_name("golden")
-BOOK = """\
-schema_version: 1
-prices:
-  - provider: openai
-    model: gpt-4o-mini
-    valid_from: 2020-01-01
-    usd_per_million: {input: "1", output: "10"}
-"""
 
 
 def shown(tmp_path: Path, plan: Plan, output_format: str = "table", **prompt: object) -> str:
-    (tmp_path / "prices.yml").write_text(BOOK)
     bodies = prompts.sized("100,200", {}) if prompt.get("sized") else prompts.question({})
     target, limit = Target(URL, Api.MLFLOW, (CHAT,)), prompt.get("limit")
     assert limit is None or isinstance(limit, int)
     screen = io.StringIO()
     with redirect_stdout(screen):
-        pricing = Pricing(tmp_path / "prices.yml")
+        pricing = round_prices(tmp_path)
         show_estimate(Output(Secrets()), output_format, plan, bodies, limit, target, CHAT, pricing)
     return screen.getvalue()
 
