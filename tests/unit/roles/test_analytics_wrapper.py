@@ -8,6 +8,8 @@ import pytest
 
 from support.roles import Role
 
+# The store, and where questions put what memory does not hold.
+ALWAYS = {"/srv/store:/srv/store:ro", "/var/tmp:/var/tmp"}
 DOCKER = '#!/bin/sh\nfor word in "$@"; do printf "%s\\0" "$word"; done\n'
 
 
@@ -29,7 +31,7 @@ def wrapper(tmp_path: Path) -> Path:
 
 
 def asked(wrapper: Path, *words: str) -> tuple[set[str], list[str]]:
-    """The volumes and the words of the command."""
+    """The volumes, none of them twice, which Docker refuses, and the words of the command."""
     done = subprocess.run(
         [wrapper, *words],
         env=os.environ | {"PATH": f"{wrapper.parent}/bin:{os.environ['PATH']}"},
@@ -39,15 +41,16 @@ def asked(wrapper: Path, *words: str) -> tuple[set[str], list[str]]:
         check=True,
     )
     said = done.stdout.split("\0")[:-1]
-    volumes = {word.removeprefix("--volume=") for word in said if word.startswith("--volume=")}
-    return volumes, said[said.index("tools:1") + 1 :]
+    volumes = [word.removeprefix("--volume=") for word in said if word.startswith("--volume=")]
+    assert len({volume.split(":")[1] for volume in volumes}) == len(volumes)
+    return set(volumes), said[said.index("tools:1") + 1 :]
 
 
 def test_words_reach_the_command_as_they_were(wrapper: Path) -> None:
     words = ["query", "SELECT 'a b', \"c\" FROM costs\nLIMIT 1", "--api-key", "", "--tz", "*"]
     volumes, said = asked(wrapper, *words)
     assert said == words
-    assert volumes == {"/srv/store:/srv/store:ro", f"{wrapper.parent}:/here"}
+    assert volumes == {*ALWAYS, f"{wrapper.parent}:/here"}
 
 
 def test_a_file_with_its_full_path_is_written_where_it_was_asked_for(wrapper: Path, tmp_path: Path) -> None:
@@ -56,10 +59,15 @@ def test_a_file_with_its_full_path_is_written_where_it_was_asked_for(wrapper: Pa
     words = ["costs", "-o", f"{place}/costs.csv", f"--prices={place}/prices.yml", "--owners", "owners.yml"]
     volumes, said = asked(wrapper, *words)
     assert said == words
-    assert f"{place}:{place}" in volumes
-    assert len(volumes) == 3
+    assert volumes == {*ALWAYS, f"{wrapper.parent}:/here", f"{place}:{place}"}
 
 
 def test_the_store_is_never_writable(wrapper: Path) -> None:
     volumes, _ = asked(wrapper, "costs", "-o", "/srv/store/requests/costs.csv", "--store", "/srv/store")
     assert {volume for volume in volumes if volume.startswith("/srv")} == {"/srv/store:/srv/store:ro"}
+
+
+def test_a_file_may_lie_beside_what_questions_put_aside(wrapper: Path) -> None:
+    volumes, said = asked(wrapper, "costs", "-o", "/var/tmp/costs.csv")
+    assert said == ["costs", "-o", "/var/tmp/costs.csv"]
+    assert volumes == {*ALWAYS, f"{wrapper.parent}:/here"}
