@@ -52,7 +52,7 @@ class LoadResult:
     def totals(self) -> dict[str, Any]:
         """Counts and rates of the measured part; None where nothing was measured."""
         seen = self.measurement
-        # Without a single count of tokens their rate is not 0 but unknown.
+        # Without a single count of tokens their number is not 0 but unknown.
         counted = seen.calls_without_usage < len(seen.latency_ms)
         return {
             "requests": seen.requests,
@@ -62,6 +62,8 @@ class LoadResult:
             "duration_s": round(seen.seconds, 3),
             "offered_per_s": self._rate(seen.begun_in_window),
             "requests_per_s": self._rate(seen.succeeded_in_window),
+            "input_tokens": seen.input_tokens_in_window if counted else None,
+            "output_tokens": seen.output_tokens_in_window if counted else None,
             "input_tokens_per_s": self._rate(seen.input_tokens_in_window) if counted else None,
             "output_tokens_per_s": self._rate(seen.output_tokens_in_window) if counted else None,
             "cost_usd": money(self.spending.usd) if self.spending else None,

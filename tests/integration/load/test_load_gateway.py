@@ -35,6 +35,4 @@ def test_client_provider_and_records_agree(gateway, provider, tmp_path, stream):
     assert totals["requests"] == served["completed"] == len(records) == CALLS
     assert served["streams"]["completed"] == (CALLS if stream else 0)
     for side in ("input_tokens", "output_tokens"):
-        seen = totals[f"{side}_per_s"] * totals["duration_s"]
-        assert seen == pytest.approx(served[side], rel=0.01)  # rates and times are rounded
-        assert sum(record[side] for record in records) == served[side]
+        assert totals[side] == sum(record[side] for record in records) == served[side]
