@@ -24,14 +24,19 @@ _SMALLEST_SHOWN = Decimal("0.000001")
 
 def write(report: Report, form: str, output: Path | None) -> None:
     """Write the report to a file or standard output, and what to know about it to standard error."""
-    for line in (*report.notes, *(f"warning: {warning}" for warning in report.warnings)):
-        click.echo(visible(line), err=True)
+    tell(report)
     _write(lambda file: FORMATS[form](report, file), output)
 
 
 def write_text(text: str, output: Path | None) -> None:
     """Write a text that is whole in itself, as `write` does."""
     _write(lambda file: file.write(text), output)
+
+
+def tell(report: Report) -> None:
+    """Write what to know about the report to standard error."""
+    for line in (*report.notes, *(f"warning: {warning}" for warning in report.warnings)):
+        click.echo(visible(line), err=True)
 
 
 def _write(writer: Callable[[IO[str]], object], output: Path | None) -> None:

@@ -52,8 +52,10 @@ def command(query: Query, path: Path, on: datetime | None, check: bool) -> None:
     """Spent of each budget in its current day, week or month, and where that leads by its end.
 
     projected_usd is what the whole period will cost if the rest goes on like the part that has passed.
+    -o FILE.prom writes metrics for Prometheus' node exporter.
     """
-    from gateway_analytics.output import write
+    from gateway_analytics.output import tell, write, write_text
+    from gateway_analytics.prometheus_text import budget_metrics
 
     if query.since or query.until or query.last or query.by:
         raise UsageProblem(
@@ -61,7 +63,11 @@ def command(query: Query, path: Path, on: datetime | None, check: bool) -> None:
         )
     report = standings(query, path, on)
     report.arrange([query.sort] if query.sort else [], query.limit)
-    write(report, query.form, query.output)
+    if query.output and query.output.suffix == ".prom":
+        tell(report)
+        write_text(budget_metrics(report.rows), query.output)
+    else:
+        write(report, query.form, query.output)
     if check and report.totals["over"]:
         sys.exit(ExitCode.CHECK_FAILED)
 

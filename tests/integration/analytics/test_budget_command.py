@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from support.analytics_store import Store, ask, record, rows_by, run
 
@@ -72,6 +73,28 @@ def test_a_team_is_its_owners_keys(store: Store, tmp_path: Path) -> None:
     result = run(store, "budget", *files)
     assert result.exit_code == 2
     assert "--owners FILE" in result.stderr
+
+
+def test_prometheus_reads_where_each_budget_stands(store: Store, tmp_path: Path) -> None:
+    files = budgets(
+        tmp_path,
+        'name: \'key "a" \\\', api_key: a, period: day, limit_usd: "4.10"',
+        'period: day, limit_usd: "0.0000001"',
+    )
+    path = tmp_path / "budgets.prom"
+    result = run(store, "budget", *files, "--on", "2026-11-09", "-o", str(path), "--check")
+    assert (result.exit_code, result.stdout) == (1, "")
+    metrics = {
+        (sample.name, sample.labels["budget"], sample.labels["period"]): sample.value
+        for family in text_string_to_metric_families(path.read_text())
+        for sample in family.samples
+    }
+    names = ("limit_usd", "spent_usd", "projected_usd", "unpriced_requests")
+    assert metrics == {
+        (f"gateway_budget_{name}", budget, "day"): value
+        for budget, values in {'key "a" \\': (4.1, 2.5, 2.5, 0), "everything": (1e-7, 5.0, 5.0, 0)}.items()
+        for name, value in zip(names, values, strict=True)
+    }
 
 
 @pytest.mark.parametrize(
