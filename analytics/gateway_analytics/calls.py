@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gateway_analytics import records as request_records
-from gateway_analytics import yaml_file
+from gateway_analytics import totals, yaml_file
 from gateway_analytics.options import Query
 from gateway_analytics.problems import UsageProblem
 from gateway_analytics.progress import progress
@@ -29,11 +29,17 @@ _IN_RANGE = (
 )
 
 
-def ask(query: Query, question: Callable[[Records], T], *, access: bool = False, sums: bool = False) -> T:
+def ask(
+    query: Query,
+    question: Callable[[Records], T],
+    *,
+    access: bool = False,
+    kept: totals.Kind | None = None,
+) -> T:
     """Put a question to the calls that a query is about. Raises UsageProblem.
 
-    With `sums`, which promises that the question only asks for `costing.token_sums`, the view `calls` lacks
-    the days whose sums are kept.
+    With `kept` the view `calls` lacks the days of which that is kept: they are in a view `kept`, where
+    `records.has_kept`. `costing.token_sums` knows what to do with sums.
 
     With `access` there is `access_records` as well, which reaches a day beyond the range on both sides, so
     that calls around its ends find their counterpart.
@@ -45,7 +51,7 @@ def ask(query: Query, question: Callable[[Records], T], *, access: bool = False,
         with progress(records.connection):
             return question(records)
 
-    return request_records.ask(query, with_owners, access=access, sums=sums)
+    return request_records.ask(query, with_owners, access=access, kept=kept)
 
 
 def view_calls(records: Records, owners: list[dict[str, Any]]) -> None:

@@ -63,19 +63,26 @@ class Records:
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def ask(query: "Query", question: Callable[[Records], T], *, access: bool = False, sums: bool = False) -> T:
+def ask(
+    query: "Query",
+    question: Callable[[Records], T],
+    *,
+    access: bool = False,
+    kept: totals.Kind | None = None,
+) -> T:
     """Open the records that a query is about and put a question to them. Raises UsageProblem.
 
     With `access` there is a view `access_records` as well, of the load balancers' records, without filters;
     both views then reach a day beyond the range on either side: what belongs together has not the same time.
-    With `sums` days whose sums are kept may be in `kept_records` instead; `totals` says which.
+    With `kept`, days of which that is kept may be in `kept_records` instead; `totals` says which.
     Asks again where compaction replaced a file between listing and reading it.
     """
     from gateway_analytics.engine import duckdb
 
     kinds = {"records": REQUESTS} | ({"access_records": ACCESS} if access else {})
     margin = timedelta(days=1 if access else 0)
-    sums = sums and not access and {name for name, some in query.filters.items() if some} <= totals.FILTERS
+    if kept and not {name for name, some in query.filters.items() if some} <= kept.filters:
+        kept = None
     for attempt in range(1, _TRIES + 1):
         files: dict[str, StoreFiles] = {}
         connection = duckdb.connect(config={"autoinstall_known_extensions": False})
@@ -95,18 +102,25 @@ def ask(query: "Query", question: Callable[[Records], T], *, access: bool = Fals
                 # A place of its own: what two processes spill into the same one gets mixed up.
                 connection.execute("SET temp_directory = $directory", {"directory": directory})
                 records = Records(connection, span)
+                checked = {
+                    view: incoming.check(connection, files[view], kind, Path(directory))
+                    for view, kind in kinds.items()
+                }
+                parts = {view: listed.parquet for view, listed in files.items()}
+                if kept and query.store is not None and (query.store / totals.DIRECTORY).is_dir():
+                    parts = _replace_kept(records, kept, query, kinds, checked, parts)
                 for view, kind in kinds.items():
-                    _open(records, kind, view, query, files[view], Path(directory), sums=sums)
+                    _open(records, kind, view, query, checked[view], parts[view], Path(directory))
                 _notes(records, query, files["records"])
                 answer = question(records)
             # What was read under a listed name may be a later file, and the first one then in no listed file.
             if attempt == _TRIES or not any(listed.replaced for listed in files.values()):
                 return answer
         except totals.CannotServeError:
-            sums = False
+            kept = None
         except (duckdb.IOException, duckdb.InvalidInputException, OSError) as error:
-            if sums:  # a file of theirs may be gone or damaged: the records are what counts
-                sums = False
+            if kept:  # a file of theirs may be gone or damaged: the records are what counts
+                kept = None
                 continue
             if attempt < _TRIES and any(listed.vanished for listed in files.values()):
                 continue
@@ -143,10 +157,9 @@ def _open(
     kind: RecordKind,
     view: str,
     query: "Query",
-    files: StoreFiles,
+    checked: incoming.CheckedFiles,
+    parts: Sequence[str],
     directory: Path,
-    *,
-    sums: bool,
 ) -> None:
     """Create the view over one kind of records. Raises UsageProblem."""
     connection = records.connection
@@ -155,15 +168,8 @@ def _open(
     connection.execute(f"CREATE TEMP TABLE {view}_template ({schema})")
     if query.results is not None:
         _insert(connection, read_results(query.results), directory)
-    checked = incoming.check(connection, files, kind, directory)
     _set(connection, f"{view}_incoming", checked.files)
     filters = _filters(connection, query.filters) if kind is REQUESTS else "true"
-    parts = files.parquet
-    if sums and query.store is not None and (query.store / totals.DIRECTORY).is_dir():
-        kept = totals.find(query.store, parts, records.range, _days(connection, kind, checked.files))
-        if kept.files:
-            totals.view_kept(connection, kept, _IN_RANGE, filters)
-            records.has_kept, parts = True, kept.others
     _set(connection, f"{view}_parquet", parts)
     # DuckDB refuses to read no files.
     none = f"(FROM {view}_template LIMIT 0)"
@@ -183,6 +189,34 @@ def _open(
         )
     )
     _warn(records, kind, view, checked)
+
+
+def _replace_kept(
+    records: Records,
+    kept: totals.Kind,
+    query: "Query",
+    kinds: Mapping[str, RecordKind],
+    checked: Mapping[str, incoming.CheckedFiles],
+    parts: dict[str, list[str]],
+) -> dict[str, list[str]]:
+    """View what is kept of days, and return the Parquet files of each view that are left to be read."""
+    assert query.store is not None  # noqa: S101 -- only stores keep something
+    lines = {view: _days(records.connection, kind, checked[view].files) for view, kind in kinds.items()}
+    late = totals.around_days(lines.get("access_records", ()))
+    access_parts = parts.get("access_records", [])
+    found = totals.find(
+        query.store, kept, parts["records"], access_parts, records.range, {*lines["records"], *late}
+    )
+    if not found.files:
+        return parts
+    totals.view_kept(records.connection, found, _IN_RANGE, _filters(records.connection, query.filters))
+    records.has_kept = True
+    left = {"records": found.others}
+    if access_parts:
+        near = totals.around_days([*totals.days_of(found.others), *lines["records"]])
+        by_day = totals.days_of(access_parts)
+        left["access_records"] = [path for day in sorted(near & by_day.keys()) for path in by_day[day]]
+    return parts | left
 
 
 def _days(connection: "duckdb.DuckDBPyConnection", kind: RecordKind, names: Sequence[str]) -> list[str]:

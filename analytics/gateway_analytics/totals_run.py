@@ -1,14 +1,15 @@
-"""Making the sums that `totals` describes."""
+"""Making what `totals` describes."""
 
 import os
-from datetime import UTC, date, datetime
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway_analytics import totals
 from gateway_analytics.compaction import PARQUET, open_duckdb, quoted, sync_file
 from gateway_analytics.manifest import sync_directory
-from gateway_analytics.record_kind import REQUESTS
+from gateway_analytics.record_kind import ACCESS, REQUESTS, RecordKind
 from gateway_analytics.sql_text import sql
 from gateway_analytics.store import list_parts
 from gateway_contracts.price_book import NEVER_BILLED
@@ -17,22 +18,17 @@ if TYPE_CHECKING:
     import duckdb
 
 _MEMORY = "512MB"
+_VERSIONS = (REQUESTS.schema_version, REQUESTS.schema_version)
 
 
 def refresh(store: Path) -> int:
-    """Make the sums of every closed day that lacks them, remove all others; return how many were made.
+    """Make what is kept of every closed day and lacks yet, remove all else; return how many were made.
 
     For a time when nobody else changes the store. Killed at any moment it leaves no file of a valid name that
     is not whole. Raises OSError, duckdb.Error.
     """
     directory = store / totals.DIRECTORY
-    today = datetime.now(UTC).date().isoformat()
-    wanted: dict[str, tuple[str, list[str]]] = {}
-    for partition in (store / REQUESTS.name).glob("date=*"):
-        day = partition.name.removeprefix("date=")
-        parts = list_parts(partition)
-        if parts and _is_date(day) and day < today:
-            wanted[totals.file_name(day, parts)] = day, parts
+    wanted = {name: (kind, day, parts) for name, kind, day, parts in _wanted(store)}
     there = set(os.listdir(directory)) if directory.is_dir() else set()  # noqa: PTH208 -- names alone
     for name in there - wanted.keys():
         (directory / name).unlink()
@@ -48,20 +44,41 @@ def refresh(store: Path) -> int:
         return sum(_make(connection, directory / name, *wanted[name]) for name in missing)
 
 
-def _make(connection: "duckdb.DuckDBPyConnection", path: Path, day: str, parts: list[str]) -> bool:
-    """Write the sums of a day; not of one that sums would misrepresent."""
+def _wanted(store: Path) -> Iterator[tuple[str, totals.Kind, str, list[str]]]:
+    """What there should be: its name, kind and day, and the Parquet files that it is made of."""
+    requests, access = _days(store, REQUESTS), _days(store, ACCESS)
+    today = datetime.now(UTC).date()
+    # Calls of the day before yesterday have no access record of today.
+    closed = {totals.SUMS: today} | ({totals.SHARES: today - timedelta(days=1)} if access else {})
+    for kind, until in closed.items():
+        for day in requests:
+            if day < until.isoformat():
+                parts = totals.sources(kind, day, requests, access)
+                yield totals.file_name(kind, day, parts), kind, day, parts
+
+
+def _days(store: Path, kind: RecordKind) -> dict[str, list[str]]:
+    """The Parquet files of every day that has some."""
+    partitions = ((path.name.removeprefix("date="), path) for path in (store / kind.name).glob("date=*"))
+    days = {day: list_parts(path) for day, path in partitions if _is_date(day)}
+    return {day: parts for day, parts in days.items() if parts}
+
+
+def _make(
+    connection: "duckdb.DuckDBPyConnection", path: Path, kind: totals.Kind, day: str, parts: list[str]
+) -> bool:
+    """Write what is kept of a day; not of one that it would misrepresent."""
     import duckdb
 
-    connection.execute("SET VARIABLE parts = CAST($parts AS VARCHAR[])", {"parts": parts})
-    connection.execute(sql("day_calls"))
+    for view, records in (("calls", REQUESTS), ("access_records", ACCESS)):
+        _view(connection, view, records, [part for part in parts if f"/{records.name}/date=" in part])
     (found,) = connection.execute(sql("day_bounds")).fetchall()
-    if found != (day, day, REQUESTS.schema_version, REQUESTS.schema_version):
+    if found not in [(day, day, *_VERSIONS, version) for version in (None, ACCESS.schema_version)]:
         return False
     temporary = path.with_name(f".{path.name}.tmp")
+    write = "write_totals" if kind is totals.SUMS else "write_shares"
     try:
-        connection.execute(
-            sql("write_totals", sums=totals.sums_query(), path=quoted(temporary), options=PARQUET)
-        )
+        connection.execute(sql(write, made=totals.query(kind), path=quoted(temporary), options=PARQUET))
     except (duckdb.OutOfRangeException, duckdb.ConversionException):
         temporary.unlink(missing_ok=True)
         return False
@@ -69,6 +86,16 @@ def _make(connection: "duckdb.DuckDBPyConnection", path: Path, day: str, parts: 
     temporary.replace(path)
     sync_directory(path.parent)
     return True
+
+
+def _view(connection: "duckdb.DuckDBPyConnection", name: str, kind: RecordKind, parts: list[str]) -> None:
+    """Create a view of the records in these Parquet files."""
+    none = ", ".join(f"CAST(NULL AS {type_}) AS {column}" for column, type_ in kind.stored_columns.items())
+    # DuckDB refuses to read no files.
+    empty = f"(SELECT {none} LIMIT 0)"
+    listed = ", ".join(quoted(Path(part)) for part in parts)
+    source = f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)" if parts else empty
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS FROM {source}")
 
 
 def _is_date(text: str) -> bool:

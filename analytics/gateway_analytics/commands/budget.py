@@ -119,6 +119,7 @@ def _of_period(query: Query, budgets: "list[Budget]", period: tuple[Any, Any], n
     from gateway_analytics.calls import ask
     from gateway_analytics.costing import costs, load_book
     from gateway_analytics.records import Records
+    from gateway_analytics.totals import SUMS
 
     book = load_book(query.prices, query.as_of)
     by = tuple(dict.fromkeys(name for budget in budgets for name in budget.scope))
@@ -142,5 +143,5 @@ def _of_period(query: Query, budgets: "list[Budget]", period: tuple[Any, Any], n
         return Report("budget", records.range, _COLUMNS, rows, {}, records.warnings + priced.warnings)
 
     return ask(
-        replace(query, since=period[0].isoformat(), until=period[1].isoformat(), last=None), answer, sums=True
+        replace(query, since=period[0].isoformat(), until=period[1].isoformat(), last=None), answer, kept=SUMS
     )

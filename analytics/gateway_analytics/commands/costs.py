@@ -37,6 +37,7 @@ def command(query: Query) -> None:
     from gateway_analytics.calls import ask
     from gateway_analytics.costing import costs, load_book, unused_evidence
     from gateway_analytics.output import write
+    from gateway_analytics.totals import SUMS
 
     book = load_book(query.prices, query.as_of)
 
@@ -58,7 +59,7 @@ def command(query: Query) -> None:
         report.arrange(orders(query), query.limit)
         return report
 
-    write(ask(query, answer, sums=True), query.form, query.output)
+    write(ask(query, answer, kept=SUMS), query.form, query.output)
 
 
 def orders(query: Query) -> list[str]:

@@ -63,6 +63,7 @@ def command(query: Query, focus: bool) -> None:  # noqa: ARG001 -- the one form 
     from gateway_analytics.calls import ask
     from gateway_analytics.costing import costs, exact_sum, load_book
     from gateway_analytics.output import write
+    from gateway_analytics.totals import SUMS
 
     if query.by or query.tz != "UTC":
         raise UsageProblem("FOCUS charges are per UTC day. Leave out --by and --tz.")
@@ -92,7 +93,7 @@ def command(query: Query, focus: bool) -> None:  # noqa: ARG001 -- the one form 
         report.arrange([query.sort] if query.sort else [], query.limit)
         return report
 
-    write(ask(query, answer, sums=True), query.form, query.output)
+    write(ask(query, answer, kept=SUMS), query.form, query.output)
 
 
 def _charge(group: dict[str, Any], cost: Decimal, tokens: int) -> dict[str, Any]:

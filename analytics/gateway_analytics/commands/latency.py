@@ -1,7 +1,7 @@
 """How long calls took, and where the time went."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,8 +10,21 @@ from gateway_analytics.options import Query, query_options
 from gateway_analytics.report import Column, Report
 from gateway_analytics.sql_text import sql
 
-# Measure: what of a call it is.
-_MEASURES = ("total", "upstream", "first_token", "gateway", "load_balancer")
+if TYPE_CHECKING:
+    from gateway_analytics.records import Records
+
+# In whole microseconds, as gateways record them: DuckDB puts integers in order faster than fractions.
+_TOTAL, _UPSTREAM, _FIRST_TOKEN = (
+    f"CAST({name} * 1000 AS BIGINT)" for name in ("duration_ms", "upstream_ms", "time_to_first_token_ms")
+)
+_OWN = {
+    "total": _TOTAL,
+    "upstream": _UPSTREAM,
+    "first_token": _FIRST_TOKEN,
+    "gateway": f"{_TOTAL} - {_UPSTREAM}",
+}
+_BALANCER = "load_balancer"
+_MEASURES = (*_OWN, _BALANCER)
 _COLUMNS = (
     Column("measure"),
     Column("requests", "int"),
@@ -27,7 +40,7 @@ _COLUMNS = (
     metavar="MEASURE",
     multiple=True,
     type=click.Choice(_MEASURES),
-    help="Only this one; may be repeated. Without load_balancer its records are not read: much faster.",
+    help=f"Only this one of {', '.join(_MEASURES)}; may be repeated.",
 )
 def command(query: Query, asked: tuple[str, ...]) -> None:
     """How long calls took: percentiles and the longest, in milliseconds, from the single calls of each group.
@@ -38,65 +51,67 @@ def command(query: Query, asked: tuple[str, ...]) -> None:
     """
     from gateway_analytics.calls import ask
     from gateway_analytics.output import write
-    from gateway_analytics.records import Records
+    from gateway_analytics.totals import SHARES
 
     measures = [name for name in _MEASURES if name in (asked or _MEASURES)]
-    balanced = "load_balancer" in measures
-
-    def answer(records: Records) -> Report:
-        by = query.by
-        rows = records.rows(
-            sql(
-                "latency",
-                by=selected(by),
-                by_columns="".join(f"{name}, " for name in quoted(by)),
-                is_total=f"grouping({', '.join(quoted(by))}) > 0" if by else "true",
-                grouping_sets=grouping_sets(by),
-                measures=", ".join(
-                    f"count({m}) AS {m}_count, max({m}) AS {m}_max,"
-                    f" quantile_cont({m}, [0.5, 0.9, 0.99]) AS {m}_quantiles"
-                    for m in measures
-                ),
-                request_id="request_id," if balanced else "",
-                measured=sql("latency_balanced" if balanced else "latency_alone"),
-            )
+    own = [name for name in measures if name in _OWN]
+    reports = []
+    if own:
+        reports.append(ask(query, lambda records: _measured(records, query, own)))
+    if _BALANCER in measures:
+        balanced = ask(
+            query, lambda records: _measured(records, query, [_BALANCER]), access=True, kept=SHARES
         )
-        groups = [row for row in rows if not row["is_total"]] if by else rows
-        report = Report(
-            "latency",
-            records.range,
-            (*columns(by), *_COLUMNS),
-            [
-                {name: row[name] for name in by} | measured
-                for row in groups
-                for measured in _measured(row, measures)
-            ],
-            {m.pop("measure"): m for row in rows if row["is_total"] for m in _measured(row, measures)},
-            records.warnings,
-            records.notes,
-            total_row=False,
-        )
-        report.arrange([*([query.sort] if query.sort else []), *by], query.limit)
-        return report
-
-    write(ask(query, answer, access=balanced), query.form, query.output)
+        reports.append(balanced)
+    report = reports[-1]
+    report.rows = [row for part in reports for row in part.rows]
+    report.totals = {name: row for part in reports for name, row in part.totals.items()}
+    report.warnings = list(dict.fromkeys(line for part in reports for line in part.warnings))
+    report.arrange([*([query.sort] if query.sort else []), *query.by], query.limit)
+    write(report, query.form, query.output)
 
 
-def _measured(row: dict[str, Any], measures: Sequence[str]) -> list[dict[str, Any]]:
-    """The measures that this group has values of."""
-    return [
-        {
-            "measure": name,
-            "requests": row[f"{name}_count"],
-            **dict(
-                zip(
-                    ("p50_ms", "p90_ms", "p99_ms"),
-                    (round(value, 3) for value in row[f"{name}_quantiles"]),
-                    strict=True,
-                )
-            ),
-            "max_ms": round(row[f"{name}_max"], 3),
-        }
-        for name in measures
-        if row[f"{name}_count"]
-    ]
+def _measured(records: "Records", query: Query, measures: Sequence[str]) -> Report:
+    """The report on these measures; one is asked for after the other: each holds its values in memory."""
+    by = query.by
+    found = [(name, row) for name in measures for row in records.rows(_question(records, by, name))]
+    known = [(name, row) for name, row in found if row["requests"]]
+    return Report(
+        "latency",
+        records.range,
+        (*columns(by), *_COLUMNS),
+        [
+            {group: row[group] for group in by} | {"measure": name} | _milliseconds(row)
+            for name, row in known
+            if not (by and row["is_total"])
+        ],
+        {name: _milliseconds(row) for name, row in known if row["is_total"]},
+        records.warnings,
+        records.notes,
+        total_row=False,
+    )
+
+
+def _question(records: "Records", by: Sequence[str], measure: str) -> str:
+    value, sources = _OWN.get(measure, "load_balancer_us"), ["calls WHERE final"]
+    if measure == _BALANCER:
+        sources = [f"({sql('shares', columns='calls.*, ')})", *(["kept"] if records.has_kept else [])]
+    select = f"SELECT {selected(by)}{value} AS value FROM "  # noqa: S608 -- no input
+    return sql(
+        "latency",
+        measured=" UNION ALL ".join(select + source for source in sources),
+        by_columns="".join(f"{name}, " for name in quoted(by)),
+        is_total=f"grouping({', '.join(quoted(by))}) > 0" if by else "true",
+        grouping_sets=grouping_sets(by),
+    )
+
+
+def _milliseconds(row: dict[str, Any]) -> dict[str, Any]:
+    p50, p90, p99 = (round(value / 1000, 3) for value in row["quantiles"])
+    return {
+        "requests": row["requests"],
+        "p50_ms": p50,
+        "p90_ms": p90,
+        "p99_ms": p99,
+        "max_ms": row["longest"] / 1000,
+    }

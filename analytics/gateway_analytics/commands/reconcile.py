@@ -43,6 +43,7 @@ def command(query: Query, file: Path, everything: bool) -> None:
     from gateway_analytics.costing import costs, exact_sum, load_book
     from gateway_analytics.output import write
     from gateway_analytics.provider_export import read_export
+    from gateway_analytics.totals import SUMS
 
     if len(query.filters["provider"]) != 1:
         raise UsageProblem("whose account is it? Give one --provider NAME, such as openai.")
@@ -78,7 +79,7 @@ def command(query: Query, file: Path, everything: bool) -> None:
         report.arrange([query.sort] if query.sort else [], query.limit)
         return report
 
-    write(ask(query, answer, sums=True), query.form, query.output)
+    write(ask(query, answer, kept=SUMS), query.form, query.output)
 
 
 def _row(key: tuple[str, str], theirs: "Used | None", ours: "Cost | None") -> dict[str, Any]:

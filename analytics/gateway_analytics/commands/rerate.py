@@ -34,6 +34,7 @@ def command(query: Query, against: Path | None, everything: bool) -> None:
     from gateway_analytics.costing import load_book, rate
     from gateway_analytics.output import write
     from gateway_analytics.records import Records, plural
+    from gateway_analytics.totals import SUMS
 
     if query.prices is None and against is None and query.as_of is None:
         raise UsageProblem("nothing to compare. Give --prices NEW.yml, --against OLD.yml or --as-of DATE.")
@@ -58,4 +59,4 @@ def command(query: Query, against: Path | None, everything: bool) -> None:
         report.arrange([*([query.sort] if query.sort else []), *by], query.limit)
         return report
 
-    write(ask(query, answer, sums=True), query.form, query.output)
+    write(ask(query, answer, kept=SUMS), query.form, query.output)

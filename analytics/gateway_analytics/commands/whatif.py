@@ -42,6 +42,7 @@ def command(query: Query, mapped: tuple[str, ...]) -> None:
     from gateway_analytics.costing import load_book, rate
     from gateway_analytics.output import write
     from gateway_analytics.records import Records
+    from gateway_analytics.totals import SUMS
 
     book = load_book(query.prices, query.as_of)
     targets = dict(_target(book, text) for text in mapped)
@@ -67,7 +68,7 @@ def command(query: Query, mapped: tuple[str, ...]) -> None:
         report.arrange([*([query.sort] if query.sort else ["cost_before_usd"]), *by], query.limit)
         return report
 
-    write(ask(query, answer, sums=True), query.form, query.output)
+    write(ask(query, answer, kept=SUMS), query.form, query.output)
 
 
 def _target(book: "PriceBook", text: str) -> tuple[str, tuple[str | None, str]]:

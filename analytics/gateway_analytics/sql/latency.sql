@@ -1,18 +1,12 @@
--- Percentiles of the raw values in each group, and over all calls: those of a group are never averaged.
-WITH ended AS NOT MATERIALIZED (
-    SELECT
-        {by}
-        {request_id}
-        CAST(duration_ms AS DOUBLE) AS total,
-        CAST(upstream_ms AS DOUBLE) AS upstream,
-        CAST(time_to_first_token_ms AS DOUBLE) AS first_token
-    FROM calls
-    WHERE final
-),
-{measured}
+-- Percentiles, in microseconds, of the raw values in each group, and over all calls: never averaged.
+WITH measured AS NOT MATERIALIZED (
+    {measured}
+)
 SELECT
     {by_columns}
     {is_total} AS is_total,
-    {measures}
+    count(value) AS requests,
+    max(value) AS longest,
+    quantile_cont(value, [0.5, 0.9, 0.99]) AS quantiles
 FROM measured
 GROUP BY {grouping_sets}

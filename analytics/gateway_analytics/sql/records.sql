@@ -11,12 +11,12 @@ UNION ALL BY NAME
 SELECT * FROM {parquet_source};
 
 CREATE OR REPLACE TEMP VIEW {view} AS
-WITH incoming AS (
+WITH incoming AS NOT MATERIALIZED (
     SELECT DISTINCT ON ({key}) *
     FROM {view}_lines
     WHERE NOT ({invalid}) AND schema_version = {schema_version} AND {in_range}
 ),
-others AS (
+others AS NOT MATERIALIZED (
     SELECT * FROM {view}_others WHERE schema_version = {schema_version} AND {in_range}
 )
 SELECT * FROM others WHERE {filters}

@@ -9,6 +9,6 @@ COPY (
         CAST(output_audio_tokens AS BIGINT) AS output_audio_tokens
     )
     FROM (
-{sums}
+{made}
     )
 ) TO {path} ({options})

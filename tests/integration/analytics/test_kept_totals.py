@@ -1,6 +1,7 @@
-"""Sums that are kept per day answer as the records do, and never for records they were not made from."""
+"""What is kept per day answers as the records do, and never for records it was not made from."""
 
 import os
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from gateway_analytics import totals
 from gateway_analytics.grouping import DIMENSIONS
 from gateway_analytics.totals_run import refresh
 from gateway_contracts.price_book import PriceBook
-from support.analytics_store import Store, ask, record, run
+from support.analytics_store import Store, access_record, ask, record, run
 from support.generated_records import many
 
 ZONES = ("UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kolkata")
@@ -189,3 +190,73 @@ def test_records_of_a_later_version_are_still_warned_of(tmp_path: Path) -> None:
 def test_the_shipped_price_book_can_be_applied_to_sums() -> None:
     """Else every question of cost would read all records again."""
     assert set(PriceBook.load().long_context_bounds) <= set(totals.BOUNDS)
+
+
+def compact(store: Store) -> None:
+    assert run(store, "compact", "--settle", "0").exit_code == 0
+
+
+@pytest.fixture
+def balanced(tmp_path: Path) -> Store:
+    """Three days of calls of which most came through a load balancer, some around midnight."""
+    store, chance = Store(tmp_path), random.Random(1)
+    calls, seen = [], []
+    for n in range(1, 200):
+        day, hour = chance.randint(1, 3), chance.choice([0, 9, 10, 23])
+        received = f"2026-11-{day:02}T{hour:02}:59:{n % 60:02}.{n:06}Z"
+        own = chance.randint(1, 10**6) / 1000
+        who = {"end_user": chance.choice(["ann", None]), "host": chance.choice(["h1", "h2"])}
+        calls.append(record(n, received_at=received, duration_ms=own, final=n % 10 > 0, **who))
+        for balancer in chance.choice([[], ["b1"], ["b1", "b2"]]):
+            later = f"2026-11-{day + (hour == 23):02}T{(hour + 1) % 24:02}:00:00.{n:03}Z"
+            taken = own + chance.randint(0, 9)
+            seen.append(access_record(f"request-{n:04}", host=balancer, received_at=later, duration_ms=taken))
+    store.append(calls)
+    store.append_access(seen)
+    compact(store)
+    assert len(list((tmp_path / totals.DIRECTORY).glob("*.shares.parquet"))) == 3
+    return store
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        (),
+        ("--by", "day", "--by", "user", "--tz", "Europe/Berlin"),
+        ("--by", "hour", "--by", "status", "--tz", "Asia/Kolkata"),
+        ("--host", "h1", "--since", "2026-11-02", "--until", "2026-11-03T09:59:30"),
+        ("--user", "", "--since", "2026-11-01T10:00"),
+    ],
+)
+def test_what_load_balancers_added_is_what_the_records_say(balanced: Store, asked: tuple[str, ...]) -> None:
+    answer = ask(balanced, "latency", *asked)
+    assert answer == without(balanced, "latency", *asked)
+    assert answer["totals"]["load_balancer"]["requests"] > 10
+    # Days without a file of their own, and lines that nobody has compacted, count beside the others.
+    min((balanced.path / totals.DIRECTORY).glob("2026-11-02.*.shares.parquet")).unlink()
+    balanced.append([record(1, boot_id="late", request_id="late", received_at="2026-11-03T10:00:00.000000Z")])
+    balanced.append_access([access_record("late", received_at="2026-11-03T10:00:00.000Z", duration_ms=900.0)])
+    balanced.append_access([access_record("request-0001", host="b3", received_at="2026-11-01T00:00:00.000Z")])
+    assert ask(balanced, "latency", *asked) == without(balanced, "latency", *asked)
+
+
+def test_closed_days_need_no_access_records_for_their_latency(balanced: Store) -> None:
+    asked = ("latency", "--measure", "load_balancer", "--by", "host")
+    expected = ask(balanced, *asked)
+    for part in balanced.path.glob("*/date=*/*.parquet"):
+        spoil(part)
+    assert ask(balanced, *asked) == expected
+
+
+def test_a_late_access_record_counts_for_a_closed_day(balanced: Store) -> None:
+    balanced.append(
+        [record(1, boot_id="other", request_id="lonely", received_at="2026-11-02T23:59:00.000000Z")]
+    )
+    compact(balanced)
+    before = ask(balanced, "latency")["totals"]["load_balancer"]
+    late = access_record("lonely", received_at="2026-11-03T00:00:00.000Z", duration_ms=10_100.0)
+    balanced.append_access([late])
+    for _ in range(2):  # as a line, then compacted
+        after = ask(balanced, "latency")["totals"]["load_balancer"]
+        assert (after["requests"], after["max_ms"]) == (before["requests"] + 1, 10_000.0)
+        compact(balanced)

@@ -38,12 +38,13 @@ def command(query: Query) -> None:
     from gateway_analytics.costing import load_book
     from gateway_analytics.output import write
     from gateway_analytics.price_check import findings
+    from gateway_analytics.totals import SUMS
 
     book = load_book(query.prices, query.as_of)
     rows: list[dict[str, Any]] = [asdict(finding) | {"requests": None} for finding in findings(book)]
     report = Report("prices check", TimeRange(query.tz), _COLUMNS, rows)
     if query.store is not None or query.results is not None:
-        report = ask(query, lambda records: _with_calls(records, book, rows), sums=True)
+        report = ask(query, lambda records: _with_calls(records, book, rows), kept=SUMS)
     report.hidden = frozenset(() if any(row["requests"] for row in report.rows) else ("requests",))
     report.arrange([query.sort] if query.sort else [], query.limit)
     if not report.rows:
