@@ -3,32 +3,49 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
+import ssl
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import aiohttp
 
 ANSWERED, FAILED, CUT = "answered", "failed", "cut"
 _FINISHED = re.compile(rb'"finish_reason": ?"')
-_ONE_STREAM_IN = 20
-_MOST_AT_A_TIME = 600
+_MOST_AT_A_TIME = 2000
 _LONGEST_CALL_S = 90
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How callers call: calls a second, which are streams, of how many tokens, with what pauses."""
+
+    per_second: float
+    one_stream_in: int = 20
+    tokens: int = 20
+    pause_s: float = 0.05
+    """Streams pause once, twice ... five times as long before each token, in turn."""
 
 
 class Callers:
     """Calls of one fault: `outcomes` says of each, by its name, what its caller saw."""
 
-    def __init__(self, base_url: str, prefix: str, per_second: float) -> None:
+    def __init__(
+        self, base_urls: Sequence[str], prefix: str, pace: Pace, trusted: ssl.SSLContext | None = None
+    ) -> None:
         self.prefix = prefix
         self.outcomes: dict[str, str] = {}
         self.complaints: Counter[str] = Counter()
         self.streams = 0
-        self._url = f"{base_url}/gateway/chat/invocations"
-        self._per_second = per_second
+        self.longest_stream_s = 0.0
+        self._urls = itertools.cycle(f"{base_url}/gateway/chat/invocations" for base_url in base_urls)
+        self._pace = pace
+        self._tls = trusted or True
         self._over = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._work()))
 
@@ -47,13 +64,13 @@ class Callers:
 
     async def _work(self) -> None:
         timeout = aiohttp.ClientTimeout(total=_LONGEST_CALL_S)
-        connector = aiohttp.TCPConnector(limit=0)
+        connector = aiohttp.TCPConnector(limit=0, ssl=self._tls)
         begun, number = time.monotonic(), 0
         # Not through a proxy: the hosts stand on this machine.
         async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
             calls: set[asyncio.Task[None]] = set()
             while not self._over.is_set():
-                await asyncio.sleep(max(0.0, begun + number / self._per_second - time.monotonic()))
+                await asyncio.sleep(max(0.0, begun + number / self._pace.per_second - time.monotonic()))
                 if len(calls) >= _MOST_AT_A_TIME:
                     await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
                 number += 1
@@ -64,14 +81,15 @@ class Callers:
                 await asyncio.wait(calls)
 
     async def _call(self, session: aiohttp.ClientSession, number: int) -> None:
-        name, stream = f"{self.prefix}{number}", number % _ONE_STREAM_IN == 0
-        # Streams of one to five seconds; other calls take as long as a short answer does.
-        pace = f"[emulator:token_delay={0.05 * (1 + number // _ONE_STREAM_IN % 5):.2f}]" if stream else ""
-        text = f"Hello. [emulator:tokens={20 if stream else 5}] [emulator:delay=0.2] {pace}"
+        turn, begun = number // self._pace.one_stream_in, time.monotonic()
+        name, stream = f"{self.prefix}{number}", number % self._pace.one_stream_in == 0
+        # Calls that are no streams take as long as a short answer does.
+        pause = f"[emulator:token_delay={self._pace.pause_s * (1 + turn % 5):.2f}]" if stream else ""
+        text = f"Hello. [emulator:tokens={self._pace.tokens if stream else 5}] [emulator:delay=0.2] {pause}"
         body = {"messages": [{"role": "user", "content": text}], "user": name, "stream": stream}
         self.streams += stream
         try:
-            async with session.post(self._url, json=body) as response:
+            async with session.post(next(self._urls), json=body) as response:
                 try:
                     answer = await response.read()
                 except (aiohttp.ClientError, TimeoutError) as error:
@@ -80,6 +98,8 @@ class Callers:
                     outcome, complaint = _judge(response.status, answer)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             outcome, complaint = FAILED, f"{type(error).__name__}: {error}"
+        if stream:
+            self.longest_stream_s = max(self.longest_stream_s, time.monotonic() - begun)
         self.outcomes[name] = outcome
         if outcome != ANSWERED:
             self.complaints[complaint[:160]] += 1
@@ -94,9 +114,11 @@ def _judge(status: int, answer: bytes) -> tuple[str, str]:
 
 
 @contextmanager
-def calling(base_url: str, prefix: str, per_second: float) -> Iterator[Callers]:
-    """Call all the while; every call has ended when this is left."""
-    callers = Callers(base_url, prefix, per_second)
+def calling(
+    base_urls: Sequence[str], prefix: str, pace: Pace, trusted: ssl.SSLContext | None = None
+) -> Iterator[Callers]:
+    """Call all the while, each load balancer in turn; every call has ended when this is left."""
+    callers = Callers(base_urls, prefix, pace, trusted)
     callers.start()
     try:
         yield callers

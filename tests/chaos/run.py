@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from chaos.callers import calling
+from chaos.callers import Pace, calling
 from chaos.faults import Fault
 from chaos.hosts import Hosts
 from chaos.witness import Account, Witness
@@ -31,7 +31,7 @@ def try_fault(hosts: Hosts, witness: Witness, fault: Fault, per_second: float, c
     if fault.before:
         fault.before(hosts)
     served, since = witness.served(), datetime.now(UTC)
-    with calling(hosts.fleet.base_url, f"{int(time.time()):x}-", per_second) as callers:
+    with calling([hosts.fleet.base_url], f"{int(time.time()):x}-", Pace(per_second)) as callers:
         time.sleep(1)
         for number in range(fault.times):
             fault.strike(hosts, number)

@@ -28,7 +28,7 @@ def output(*command: str) -> str | None:
 
 
 def containers() -> list[dict[str, Any]] | None:
-    """The service's containers; None where no engine answers. Those put aside for a rollback are left out."""
+    """The service's containers; None where no engine answers."""
     listed = output("docker", "ps", "--all", "--quiet", "--filter", "name=^/llm-gateway-")
     if listed is None:
         return None
@@ -51,7 +51,6 @@ def containers() -> list[dict[str, Any]] | None:
             ),
         }
         for container in sorted(found, key=lambda container: container["Name"])
-        if not container["Name"].endswith("-previous")
     ]
 
 

@@ -24,7 +24,7 @@ ENTRY = yaml.safe_load(
 
 
 def role(keys: list[dict[str, Any]], **more: Any) -> Role:
-    return Role("gateway", gateway_api_keys=keys, __gateway_bridge={"stdout": "172.17.0.1"}, **more)
+    return Role("gateway", gateway_api_keys=keys, _gateway_seen={"bridge": "172.17.0.1"}, **more)
 
 
 @pytest.mark.parametrize("entry", [ENTRY, {**ENTRY, "valid_from": "2026-11-01", "valid_until": "2027-03-31"}])
@@ -45,7 +45,7 @@ def test_the_gateway_reads_what_the_role_writes(entry: dict[str, Any]) -> None:
 def container(keys: list[dict[str, Any]]) -> tuple[Any, Any, Any]:
     known = role(keys)
     return tuple(
-        known.evaluate(name) for name in ("_gateway_container", "_gateway_mounts", "_gateway_release")
+        known.evaluate(name) for name in ("_gateway_container", "_gateway_mounts", "_gateway_configuration")
     )  # type: ignore[return-value]
 
 
