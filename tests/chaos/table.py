@@ -7,7 +7,7 @@ from pathlib import Path
 from chaos.hosts import Hosts
 from chaos.run import Trial
 
-BEGIN = "<!-- Written by make chaos -->"
+BEGIN = "<!-- Written by {} -->"
 END = "<!-- until here -->"
 _HEAD = (
     "fault", "times", "calls", "answered", "failed", "cut streams", "at the provider",
@@ -58,7 +58,9 @@ def _numbers(trial: Trial) -> list[int]:
     ]  # fmt: skip
 
 
-def write(page: Path, text: str) -> None:
-    """Put the table into the page, in place of the one before."""
-    before, rest = page.read_text().split(BEGIN)
-    page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.split(END)[1]}")
+def write(page: Path, text: str, author: str = "make chaos") -> None:
+    """Put the table into the page, in place of the one that the same command wrote before."""
+    begin = BEGIN.format(author)
+    before, rest = page.read_text().split(begin)
+    _, end, after = rest.partition(END)
+    page.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}")

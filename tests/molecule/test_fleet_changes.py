@@ -109,26 +109,33 @@ def test_every_container_is_replaced_and_no_call_fails(fleet: Fleet) -> None:
     assert asked(fleet, KEY) == {200}
 
 
-def test_a_new_key_is_live_at_once_and_touches_no_container(fleet: Fleet) -> None:
+def cpus(fleet: Fleet, host: str) -> float:
+    return int(fleet.shell(host, "docker inspect -f '{{.HostConfig.NanoCpus}}' llm-gateway-1")) / 1e9
+
+
+def test_a_new_key_and_other_limits_are_live_at_once_and_touch_no_container(fleet: Fleet) -> None:
     before = {host: instances(fleet, host) for host in HOSTS}
 
-    site(fleet, "-e", json.dumps(CHANGED | keys(KEY, "a-second-key")))
+    site(fleet, "-e", json.dumps(CHANGED | keys(KEY, "a-second-key") | {"gateway_cpus": 0.9}))
 
     wait_until(lambda: asked(fleet, "a-second-key") == {200}, 5, "the key opens")
     assert asked(fleet, None) == {401}
     assert {host: instances(fleet, host) for host in HOSTS} == before
+    assert cpus(fleet, "gateway-2") == 0.9
 
 
-def test_a_rollback_brings_the_containers_back(fleet: Fleet) -> None:
+def test_a_rollback_brings_an_earlier_release_back(fleet: Fleet) -> None:
     served_before = served(fleet)
+    kept = fleet.shell("gateway-2", "cat /etc/llm-gateway/gateway_releases/*.json").splitlines()
+    first, *later = sorted(map(json.loads, kept), key=lambda release: str(release["since"]))
+    assert len(later) == 2
 
     with steady_load(fleet) as load:
-        fleet.run(
-            "ansible-playbook", *fleet.inventory_arguments, "playbooks/rollback.yml", "--limit", "gateway-2"
-        )
+        playbook(fleet, "rollback", "--limit", "gateway-2", "-e", f"release={first['name']}")
 
     nobody_noticed(fleet, load, served_before)
     assert "MLFLOW_GATEWAY_ROUTE_TIMEOUT_SECONDS" not in environment(fleet, "gateway-2")
+    assert cpus(fleet, "gateway-2") == 1
     assert environment(fleet, "gateway-3")["MLFLOW_GATEWAY_ROUTE_TIMEOUT_SECONDS"] == "299"
 
 
