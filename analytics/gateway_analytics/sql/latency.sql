@@ -5,8 +5,6 @@ WITH measured AS NOT MATERIALIZED (
 SELECT
     {by_columns}
     {is_total} AS is_total,
-    count(value) AS requests,
-    max(value) AS longest,
-    quantile_cont(value, [0.5, 0.9, 0.99]) AS quantiles
+    {measures}
 FROM measured
 GROUP BY {grouping_sets}

@@ -92,3 +92,13 @@ def test_latency_tells_single_measures(tmp_path: Path) -> None:
     assert list(every) == ["total", "upstream", "gateway", "load_balancer"]
     some = ask(store, "latency", "--measure", "gateway", "--measure", "total")["rows"]
     assert some == [every["total"], every["gateway"]]
+    # A call of an hour has more microseconds than 32 bits.
+    store.append([record(2, request_id="b", duration_ms=3_600_000.002, upstream_ms=3_600_000.0)])
+    store.append_access([access_record("b", duration_ms=7_200_000.0)])
+    longest = {row["measure"]: row["max_ms"] for row in ask(store, "latency")["rows"]}
+    assert longest == {
+        "total": 3_600_000.002,
+        "upstream": 3_600_000.0,
+        "gateway": 10.0,
+        "load_balancer": 3_599_999.998,
+    }
