@@ -28,7 +28,7 @@ _DOUBTFUL_ENDS = frozenset(b", \t\r\n")
 
 
 @dataclass(frozen=True, slots=True)
-class Bulk:
+class Written:
     """Records of a batch in a Parquet file, sorted, each once: how many, and the first and last moment."""
 
     rows: int
@@ -36,42 +36,87 @@ class Bulk:
     last: str
 
 
-def write(
-    connection: "duckdb.DuckDBPyConnection",
-    store: Path,
-    kind: RecordKind,
-    batch: Batch,
-    path: str,
-    options: str,
-) -> Bulk | None:
-    """Write a batch's records to a file whose path is given as SQL text.
+class Bulk:
+    """Writes batches of one kind of records, and learns from each of what their texts look like."""
 
-    None where care is needed: a line is doubtful, or a record comes twice. Raises OSError, duckdb.Error.
-    """
-    with ExitStack() as opened:
-        lines, sources = 0, []
-        for one in (one for group in batch for one in group):
-            file = opened.enter_context((store / "incoming" / one.name).open("rb"))
-            found = _records_in(file, one)
-            if not found:
-                return None
-            lines += found
-            sources.append(f"/proc/self/fd/{_descriptor(file, one, opened)}")
-        source = kind.careful_lines(f"{sources}", ", maximum_object_size = 1048576")
-        copy = sql("write_bulk", stored=kind.stored, source=source, path=path, options=options)
-        ((_, rows, _, _, statistics, _),) = connection.execute(copy).fetchall()
-    if rows != lines or not all(_is_certain(known, kind, rows, statistics) for known in kind.fields):
+    def __init__(self, connection: "duckdb.DuckDBPyConnection", kind: RecordKind) -> None:
+        """Write with a connection that nobody else uses meanwhile."""
+        self._connection = connection
+        self._kind = kind
+        # Texts that look like numbers, read with the quotation marks that tell them from numbers. Of request
+        # ids one in millions does. Which others do shows when they come.
+        self._quoted = {"request_id", "provider_cost_usd"}
+
+    def write(self, store: Path, batch: Batch, path: str, options: str) -> Written | None:
+        """Write a batch's records to a file whose path is given as SQL text.
+
+        None where care is needed: a line is doubtful, or a record comes twice. Raises OSError, duckdb.Error.
+        """
+        with ExitStack() as opened:
+            lines, sources = 0, []
+            for one in (one for group in batch for one in group):
+                file = opened.enter_context((store / "incoming" / one.name).open("rb"))
+                found = _records_in(file, one)
+                if not found:
+                    return None
+                lines += found
+                sources.append(f"/proc/self/fd/{_descriptor(file, one, opened)}")
+            while (written := self._write(sources, lines, path, options)) is not None:
+                doubtful = self._doubtful_texts(path)
+                if not doubtful:
+                    return written if self._are_unique(written.rows, path) else None
+                self._quoted |= doubtful
         return None
-    ((certain,),) = connection.execute(
-        sql("bulk_texts", texts=", ".join(kind.unquoted_texts), doubts=kind.doubts, path=path)
-    ).fetchall()
-    ((unique,),) = connection.execute(
-        sql("count_keys", key=", ".join(kind.key), source=f"read_parquet({path})")
-    ).fetchall()
-    if not certain or unique != rows:
-        return None
-    times = statistics['"received_at"']
-    return Bulk(rows, times["min"], times["max"])
+
+    def _write(self, sources: list[str], lines: int, path: str, options: str) -> Written | None:
+        import duckdb
+
+        kind = self._kind
+        source = kind.careful_lines(f"{sources}", ", maximum_object_size = 1048576", self._quoted)
+        stored = kind.stored_or_error(self._quoted)
+        copy = sql("write_bulk", stored=stored, source=source, path=path, options=options)
+        try:
+            ((_, rows, _, _, statistics, _),) = self._connection.execute(copy).fetchall()
+        except (duckdb.ConversionException, duckdb.InvalidInputException):
+            return None  # what should be a number is none, or a record goes on in the next line
+        if rows != lines or not all(self._is_certain(known, rows, statistics) for known in kind.fields):
+            return None
+        times = statistics['"received_at"']
+        return Written(rows, times["min"], times["max"])
+
+    def _is_certain(self, known: Field, rows: int, statistics: Mapping[str, Mapping[str, str]]) -> bool:
+        """Whether all values of a column are right, as far as their least and greatest tell."""
+        column = statistics[f'"{known.name}"']
+        nulls = int(column["null_count"])
+        if nulls == rows or (nulls and not known.nullable):
+            return known.nullable
+        if "min" not in column or "max" not in column:
+            return False
+        least, greatest = column["min"], column["max"]
+        if known.name == "schema_version":
+            return least == greatest == str(self._kind.schema_version)
+        if known.name == "received_at":
+            return least >= "1970-" and greatest < "3000-"
+        match known.type:
+            case "int":
+                return int(least) >= 0
+            case "number":
+                return Decimal(least) >= 0 and Decimal(greatest) < MAX_NUMBER
+        # A quoted text that is none is stored as chr(1).
+        return known.name not in self._quoted or least > "\x01"
+
+    def _doubtful_texts(self, path: str) -> set[str]:
+        """The texts, of those read without quotation marks, that may be other JSON values."""
+        texts = ((name, doubt) for name, doubt in self._kind.texts.items() if name not in self._quoted)
+        query = " UNION ALL ".join(
+            sql("doubtful_text", column=name, doubt=doubt, path=path) for name, doubt in texts
+        )
+        return {name for (name,) in self._connection.execute(query).fetchall()}
+
+    def _are_unique(self, rows: int, path: str) -> bool:
+        query = sql("count_keys", key=", ".join(self._kind.key), source=f"read_parquet({path})")
+        ((unique,),) = self._connection.execute(query).fetchall()
+        return int(unique) == rows
 
 
 def _records_in(file: IO[bytes], one: Slice) -> int:
@@ -107,27 +152,3 @@ def _descriptor(file: IO[bytes], one: Slice, opened: ExitStack) -> int:
     opened.callback(os.close, descriptor)
     one.copy(file, descriptor)
     return descriptor
-
-
-def _is_certain(
-    known: Field, kind: RecordKind, rows: int, statistics: Mapping[str, Mapping[str, str]]
-) -> bool:
-    """Whether all values of a column are right, as far as their least and greatest tell."""
-    column = statistics[f'"{known.name}"']
-    nulls = int(column["null_count"])
-    if nulls == rows or (nulls and not known.nullable):
-        return known.nullable
-    if "min" not in column or "max" not in column:
-        return False
-    least, greatest = column["min"], column["max"]
-    if known.name == "schema_version":
-        return least == greatest == str(kind.schema_version)
-    if known.name == "received_at":
-        return least >= "1970-" and greatest < "3000-"
-    match known.type:
-        case "int":
-            return int(least) >= 0
-        case "number":
-            return Decimal(least) >= 0 and Decimal(greatest) < MAX_NUMBER
-    # A quoted text that is none is stored as chr(1).
-    return known.name in kind.unquoted_texts or known.type == "bool" or least > "\x01"

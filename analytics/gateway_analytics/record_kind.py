@@ -4,7 +4,7 @@ DuckDB's JSON reader converts: to it "12" is a number and 5 a text. Where that m
 JSON and converted here, strictly. A line with which it fails is doubtful: `lines.examine` says what it is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,12 +24,14 @@ _READ = {
 }
 _STORED = _READ | {"number": "DECIMAL(18, 3)"}
 # Texts that often begin with a digit: read with their quotation marks, which tell them from numbers.
-_NUMERIC_TEXTS = {
-    *("request_id", "boot_id", "client_address", "api_key_id", "end_user", "provider_cost_usd"),
-    *("gateway_version", "config_digest", "upstream_address"),
-}
-_NUMBER = "-?[0-9]+(?:\\.[0-9]+)?(?:[eE][-+]?[0-9]+)?"
-_LITERALS = "'true', 'false', 'NaN', 'nan', 'NAN', 'inf', 'Inf', 'INF', 'Infinity', 'infinity', 'INFINITY'"
+_NUMERIC_TEXTS = frozenset(
+    {
+        *("request_id", "boot_id", "client_address", "api_key_id", "end_user", "provider_cost_usd"),
+        *("gateway_version", "config_digest", "upstream_address"),
+    }
+)
+# DuckDB's reader knows numbers that JSON does not.
+_NUMBER = "-?(?:[0-9]+(?:\\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|(?i:nan|inf|infinity))"
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,9 @@ class RecordKind:
         """A FROM clause over lines, converted as DuckDB likes; `files` is an SQL expression."""
         return _read_json(files, self.read_columns, more)
 
-    def careful_lines(self, files: str, more: str = "") -> str:
-        """A FROM clause over lines for `stored` and `certain`."""
-        return _read_json(files, {known.name: _careful_type(known) for known in self.fields}, more)
+    def careful_lines(self, files: str, more: str = "", quoted: Set[str] = _NUMERIC_TEXTS) -> str:
+        """A FROM clause over lines for `stored` and `certain`; `quoted` texts keep their quotation marks."""
+        return _read_json(files, {known.name: _careful_type(known, quoted) for known in self.fields}, more)
 
     @cached_property
     def stored_columns(self) -> dict[str, str]:
@@ -68,7 +70,11 @@ class RecordKind:
     @cached_property
     def stored(self) -> str:
         """The columns of a Parquet file, from `careful_lines`."""
-        return ", ".join(f"{_stored(known)} AS {known.name}" for known in self.fields)
+        return ", ".join(f"{_stored(known, _NUMERIC_TEXTS)} AS {known.name}" for known in self.fields)
+
+    def stored_or_error(self, quoted: Set[str]) -> str:
+        """The same in less time, from `careful_lines` with these `quoted`; an error for what is no number."""
+        return ", ".join(f"{_stored_or_error(known, quoted)} AS {known.name}" for known in self.fields)
 
     @cached_property
     def certain(self) -> str:
@@ -85,22 +91,18 @@ class RecordKind:
     @cached_property
     def all_certain(self) -> str:
         """A condition on stored rows as a whole: all of them are valid records beyond doubt."""
-        quoted = [f"coalesce(min({known.name}) > chr(1), true)" for known in self.fields if _is_quoted(known)]
+        quoted = [f"coalesce(min({name}) > chr(1), true)" for name in self.texts if name in _NUMERIC_TEXTS]
         version = (
             f"min(schema_version) = {self.schema_version} AND max(schema_version) = {self.schema_version}"
         )
-        return " AND ".join((self.complete, version, *quoted, f"NOT coalesce(bool_or({self.doubts}), false)"))
+        doubts = " OR ".join(doubt for name, doubt in self.texts.items() if name not in _NUMERIC_TEXTS)
+        return " AND ".join((self.complete, version, *quoted, f"NOT coalesce(bool_or({doubts}), false)"))
 
     @cached_property
-    def unquoted_texts(self) -> tuple[str, ...]:
-        """Fields of which a stored text alone says whether it was one."""
+    def texts(self) -> dict[str, str]:
+        """Texts but received_at, each with the condition that a stored one may be another JSON value."""
         texts = (known for known in self.fields if known.type.endswith("text"))
-        return tuple(k.name for k in texts if not _is_quoted(k) and k.name != "received_at")
-
-    @cached_property
-    def doubts(self) -> str:
-        """A condition on a stored row: one of the `unquoted_texts` may be that of another JSON value."""
-        return " OR ".join(_no_text(known) for known in self.fields if known.name in self.unquoted_texts)
+        return {known.name: _no_text(known) for known in texts if known.name != "received_at"}
 
 
 REQUESTS = RecordKind(
@@ -116,15 +118,11 @@ def _read_json(files: str, columns: dict[str, str], more: str) -> str:
     return f"read_json({files}, columns = {{{listed}}}, {options})"
 
 
-def _is_quoted(known: Field) -> bool:
-    return known.name in _NUMERIC_TEXTS
+def _careful_type(known: Field, quoted: Set[str]) -> str:
+    return "JSON" if known.type in ("int", "number", "bool") or known.name in quoted else "VARCHAR"
 
 
-def _careful_type(known: Field) -> str:
-    return "JSON" if known.type in ("int", "number", "bool") or _is_quoted(known) else "VARCHAR"
-
-
-def _stored(known: Field) -> str:
+def _stored(known: Field, quoted: Set[str]) -> str:
     """The value of a field as it is stored; where it is of another type -1, chr(1), or null (bool, time)."""
     name, text = known.name, f"{known.name}::VARCHAR"
     wrong = f"CASE WHEN {name} IS NOT NULL THEN -1 END"
@@ -140,7 +138,7 @@ def _stored(known: Field) -> str:
             return f"coalesce(TRY_CAST({text} AS {_STORED['number']}), {wrong})"
         case "bool":
             return f"CASE {text} WHEN 'true' THEN true WHEN 'false' THEN false END"
-    if _is_quoted(known):
+    if name in quoted:
         return (
             f"CASE WHEN starts_with({text}, '\"') THEN CASE WHEN contains({text}, '\\') THEN {name}->>'$'"
             f" ELSE substr({text}, 2, strlen({text}) - 2) END WHEN {name} IS NOT NULL THEN chr(1) END"
@@ -148,8 +146,18 @@ def _stored(known: Field) -> str:
     return name
 
 
+def _stored_or_error(known: Field, quoted: Set[str]) -> str:
+    text = f"{known.name}::VARCHAR"
+    match known.type:
+        case "int":
+            return f"CASE WHEN contains({text}, '.') THEN -1 ELSE CAST({text} AS BIGINT) END"
+        case "number":
+            return f"CAST({text} AS {_STORED['number']})"
+    return _stored(known, quoted)
+
+
 def _certain(known: Field) -> str:
-    name, value = known.name, _stored(known)
+    name, value = known.name, _stored(known, _NUMERIC_TEXTS)
     absent = f"{name} IS NULL" if known.nullable else "false"
     match known.type:
         case "int":
@@ -160,7 +168,7 @@ def _certain(known: Field) -> str:
             return f"({value} IS NOT NULL OR {absent})"
     if name == "received_at":
         return f"coalesce({value} >= '{FIRST_MOMENT}' AND {value} < '{LAST_MOMENT}', false)"
-    if _is_quoted(known):
+    if name in _NUMERIC_TEXTS:
         return f"coalesce(starts_with({name}::VARCHAR, '\"'), {absent})"
     return f"coalesce(NOT ({_no_text(known)}), {absent})"
 
@@ -183,6 +191,7 @@ def _no_text(known: Field) -> str:
     name = known.name
     first = "0" if known.type == "number or text" else "A"
     return (
-        f"ord({name}) IN (91, 123) OR {name} IN ({_LITERALS})"
-        f" OR ({name} < '{first}' AND regexp_full_match({name}, '{_NUMBER}'))"
+        f"ord({name}) IN (ord('['), ord('{{')) OR {name} IN ('true', 'false')"
+        f" OR (({name} < '{first}' OR ord({name}) IN (ord('I'), ord('N'), ord('i'), ord('n')))"
+        f" AND regexp_full_match({name}, '{_NUMBER}'))"
     )

@@ -1,4 +1,4 @@
 -- The table of a batch. Variable `loading` numbers the additions to it.
-CREATE TEMP TABLE batch ({columns}, loading INTEGER);
+CREATE OR REPLACE TEMP TABLE batch ({columns}, loading INTEGER);
 
 SET VARIABLE loading = 0;

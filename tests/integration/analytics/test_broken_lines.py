@@ -109,6 +109,18 @@ def test_each_broken_line_goes_to_quarantine_once_and_no_query_minds(tmp_path: P
     assert len(quarantine(store)) == len(problems)
 
 
+def test_a_record_broken_by_a_line_feed_stops_nothing(tmp_path: Path) -> None:
+    """Between two tokens: both lines are broken, but a reader of JSON that goes on sees a record."""
+    store = Store(tmp_path / "store")
+    broken = encode(record(2)).replace(b',"finish_reason"', b',\n"finish_reason"')
+    store.append_bytes(encode(record(1)) + broken + encode(record(3)), "broken.jsonl")
+    store.append([record(4)], "good.jsonl")
+    assert ask(store, "costs")["totals"]["requests"] == 3
+    row = ask(store, "compact")["rows"][0]
+    assert (row["records"], row["quarantined"]) == (3, 2)
+    assert ask(store, "costs")["totals"]["requests"] == 3
+
+
 def test_one_broken_line_in_the_file_is_found_whichever_it_is(tmp_path: Path) -> None:
     """Each broken line alone among good ones: what another line gives away does not help to find it."""
     for name, (sample, kind) in SAMPLES.items():
