@@ -141,7 +141,7 @@ def _stored(known: Field, quoted: Set[str]) -> str:
     if name in quoted:
         return (
             f"CASE WHEN starts_with({text}, '\"') THEN CASE WHEN contains({text}, '\\') THEN {name}->>'$'"
-            f" ELSE substr({text}, 2, strlen({text}) - 2) END WHEN {name} IS NOT NULL THEN chr(1) END"
+            f" ELSE array_slice({text}, 2, -2) END WHEN {name} IS NOT NULL THEN chr(1) END"
         )
     return name
 
