@@ -67,6 +67,9 @@ bench-analytics: venv  ## questions to 100 million records, beside plain DuckDB
 bench-lag: venv  ## seconds from a gateway's spool to the store, through both Fluent Bits
 	PYTHONPATH=tests python -m support.shipping_lag $(BENCH)
 
+store-away: venv  ## write records for an hour while the store is away, and count
+	PYTHONPATH=tests python -m support.store_away $(AWAY)
+
 chaos: venv  ## break a fleet in every way under load, and count: docs/reliability.md
 	tests/support/install_packages.sh openssh-client
 	tests/support/ensure_docker.sh
@@ -93,5 +96,5 @@ requirements:  ## pin pyproject.toml's dependencies again, with hashes
 	$(COMPILE) --all-extras requirements/build.in -o requirements/dev.txt
 	$(subst pyproject.toml,bench/pinned/litellm.in,$(COMPILE)) -o bench/pinned/litellm.txt
 
-.PHONY: help venv test test-full audit demo demo-fleet demo-remove lint requirements chaos kill-compaction \
+.PHONY: help venv test test-full audit demo demo-fleet demo-remove lint requirements chaos store-away kill-compaction \
 	bench-gateway bench-memory bench-streams bench-disconnects bench-load-client bench-compact bench-analytics

@@ -2,6 +2,7 @@
 
     make chaos                              # most of an hour; the table goes to docs/reliability.md
     make chaos CHAOS="--only killed --calls 2000"    # some of it; printed only
+    make chaos CHAOS="--only killed --write"         # these rows anew, beside the others that stand there
 
 Makes three test hosts, deploys to them and removes them, unless --keep says to leave them for the next time.
 Exit codes: 0 nothing is lost, doubled or unexplained; 1 something is; 2 no such fault.
@@ -13,11 +14,12 @@ import argparse
 import math
 import shutil
 import sys
+from pathlib import Path
 
 from chaos.faults import FAULTS, Fault
 from chaos.hosts import Hosts
 from chaos.run import problems, try_faults
-from chaos.table import table, versions, write
+from chaos.table import table, versions, write, written
 from support.fleet import REPOSITORY, Fleet
 
 PREFIX = "llm-gateway-chaos"
@@ -43,6 +45,9 @@ def main() -> int:
     parser.add_argument(
         "--only", action="append", metavar="TEXT", help="faults whose name holds this; repeats"
     )
+    parser.add_argument(
+        "--write", action="store_true", help="with --only: put the rows into the page, beside the others"
+    )
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin no other fault after that")
     parser.add_argument("--keep", action="store_true", help="leave the hosts as they are")
     arguments = parser.parse_args()
@@ -65,16 +70,20 @@ def main() -> int:
 
 def _run(fleet: Fleet, arguments: argparse.Namespace, faults: list[Fault]) -> int:
     fleet.run("ansible-playbook", "-i", "localhost,", "playbooks/test_hosts_create.yml", *_HOSTS)
+    # Where the inventory puts the sockets of its connections; ssh does not make it.
+    (Path.home() / ".ssh").mkdir(mode=0o700, exist_ok=True)
     hosts = Hosts(fleet, PREFIX)
     # The disk that will be full.
     hosts.small_spool("gateway-1")
     for playbook in ("playbooks/provider_emulator.yml", "site.yml"):
         fleet.run("ansible-playbook", *fleet.inventory_arguments, playbook)
     trials = try_faults(hosts, faults, arguments.per_second, arguments.calls, arguments.minutes)
-    made_with = versions(hosts)
-    sys.stdout.write(table(trials, made_with) + "\n")
-    if not arguments.only:
-        write(REPOSITORY / "docs/reliability.md", table(trials, made_with))
+    if trials:
+        page = REPOSITORY / "docs/reliability.md"
+        text = table(trials, versions(hosts), before=written(page) if arguments.write else "")
+        sys.stdout.write(text + "\n")
+        if arguments.write or not arguments.only:
+            write(page, text)
     wrong = [problem for trial in trials for problem in problems(trial)]
     wrong += [
         f"{fault.name}: not tried" for fault in faults if fault not in [trial.fault for trial in trials]

@@ -79,9 +79,9 @@ def kill_compactor(hosts: Hosts, _: int) -> None:
 
 
 def stop_store(hosts: Hosts, _: int) -> None:
-    """The store's host is cut off from power for over a minute."""
+    """The store's host is cut off from power for over two minutes."""
     hosts.power_off(hosts.store)
-    time.sleep(65)
+    time.sleep(125)
     hosts.power_on(hosts.store)
     hosts.wait_until_running(hosts.store, STORE_NAME)
 
@@ -98,13 +98,13 @@ def reboot_gateway_host(hosts: Hosts, number: int) -> None:
         hosts.wait_until_healthy(host, container)
 
 
-def cut_store_off(hosts: Hosts, number: int) -> None:
-    """No packet passes between a shipping host and the store for 20 seconds."""
+def cut_store_off(hosts: Hosts, number: int, seconds: float = 20) -> None:
+    """No packet passes between a shipping host and the store for so long."""
     host = hosts.shipping[number % 2]
     address = hosts.address(hosts.store)
     rules = [f"PREROUTING -s {address}", f"PREROUTING -d {address}", f"OUTPUT -d {address}"]
     with hosts.dropping(host, rules):
-        time.sleep(20)
+        time.sleep(seconds)
 
 
 def cut_gateway_off(hosts: Hosts, _: int) -> None:
@@ -173,20 +173,26 @@ def step_clock_back(hosts: Hosts, _: int) -> None:
     time.sleep(2)
 
 
-GATEWAY_KILLED = Fault("gateway container killed", kill_gateway, times=3)
-SHIPPER_KILLED = Fault("Fluent Bit killed on a gateway's host", kill_shipper, times=3)
-RECEIVER_KILLED = Fault("Fluent Bit killed on the store's host", kill_receiver, times=3)
+def break_the_way(hosts: Hosts, number: int) -> None:
+    """All that stands between a caller and the store breaks, one after the other, within a few seconds."""
+    kill_gateway(hosts, 1)
+    kill_shipper(hosts, number)
+    kill_receiver(hosts, number)
+    cut_store_off(hosts, number, seconds=5)
+
+
+IN_SHORT = Fault("gateway and both Fluent Bits killed, network cut for 5 s", break_the_way, times=1)
 
 FAULTS = (
-    GATEWAY_KILLED,
+    Fault("gateway container killed", kill_gateway, times=3),
     Fault("worker process killed", kill_worker, times=3),
     Fault("workers replaced (SIGHUP)", end_worker, times=3, graceful=True),
-    SHIPPER_KILLED,
-    RECEIVER_KILLED,
+    Fault("Fluent Bit killed on a gateway's host", kill_shipper, times=3),
+    Fault("Fluent Bit killed on the store's host", kill_receiver, times=3),
     Fault("compaction killed", kill_compactor, times=3, graceful=True),
     Fault("network cut, gateway's host to store, 20 s", cut_store_off, times=2, graceful=True),
     Fault("network cut, load balancer to gateways, 10 s", cut_gateway_off),
-    Fault("store's host off for 65 s", stop_store, times=2, graceful=True),
+    Fault("store's host off for 125 s", stop_store, times=2, graceful=True),
     Fault("shipper's buffer and offsets lost", lose_shipper_state, times=3, graceful=True),
     Fault(
         "store's disk nearly full, 15 s",
