@@ -232,7 +232,10 @@ def test_uninstalling_leaves_nothing_but_the_records(fleet: Fleet) -> None:
     playbook = ["playbooks/uninstall.yml", "--limit", "gateway-3"]
     fleet.run("ansible-playbook", *fleet.inventory_arguments, *playbook, "-e", "uninstall=yes")
 
-    left = "docker ps -aq; docker images -q; ls -d /etc/llm-gateway /usr/local/sbin/llm-gateway* 2>/dev/null"
+    left = (
+        "docker ps -aq; docker images -q; ls -d /etc/llm-gateway /usr/local/sbin/llm-gateway*"
+        " /var/lib/systemd/timers/*llm-gateway* 2>/dev/null"
+    )
     assert fleet.shell("gateway-3", f"{left}; ls /etc/systemd/system | grep llm-gateway || true") == ""
     assert fleet.shell("gateway-3", "find /var/spool/llm-gateway -name '*.jsonl' | sort") == records != ""
 
