@@ -128,7 +128,7 @@ class Costs:
             models[model] += count
         named = [f"{plural(count, 'unpriced request')} of {model}" for model, count in models.most_common(3)]
         if len(models) > len(named):
-            named.append(f"{models.total() - sum(c for _, c in models.most_common(3))} of others")
+            named.append(f"{models.total() - sum(c for _, c in models.most_common(3)):,} of others")
         return text + (f"; plus {', '.join(named)}" if named else "") + "."
 
 

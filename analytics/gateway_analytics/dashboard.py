@@ -60,7 +60,7 @@ def collect(records: Records, book: PriceBook) -> tuple[dict[str, Any], Costs]:
             row[number] += value
     totals = priced.total.as_row()
     return {
-        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "made_at": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "range": records.range.as_json(),
         "steps": steps,
         "models": models,

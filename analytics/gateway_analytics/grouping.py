@@ -8,7 +8,7 @@ from gateway_analytics.report import Column
 DIMENSIONS = {
     "day": "strftime(received_at, '%Y-%m-%d')",
     # With its offset from UTC: the hour that a change to winter time repeats is two hours.
-    "hour": r"regexp_replace(strftime(received_at, '%Y-%m-%dT%H:00%z'), '([+-]\d\d)$', '\1:00')",
+    "hour": "zoned(received_at, '%Y-%m-%dT%H:00')",
     "month": "strftime(received_at, '%Y-%m')",
     "model": "coalesce(response_model, request_model)",
     "request_model": "request_model",

@@ -89,6 +89,7 @@ def ask(
         try:
             connection.execute("SET enable_progress_bar = false")  # it would be drawn on standard output
             _bound_memory(connection)
+            connection.execute(sql("zoned"))
             if bucket := Bucket.of(query.store or ""):
                 bucket.open_for(connection)
             span = timerange.resolve(connection, query.tz, query.since, query.until, query.last)
@@ -288,4 +289,4 @@ def _notes(records: Records, query: "Query", files: StoreFiles) -> None:
 
 def plural(count: int, noun: str) -> str:
     """A count with its noun: 1 line, 2 lines."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    return f"{count} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -45,7 +45,7 @@ class Report:
         for order in reversed(orders):
             self._sort(order)
         if limit is not None and len(self.rows) > limit:
-            self.notes.append(f"{len(self.rows) - limit} more rows are not shown: --limit {limit}.")
+            self.notes.append(f"{len(self.rows) - limit:,} more rows are not shown: --limit {limit}.")
             del self.rows[limit:]
 
     def _sort(self, key: str) -> None:

@@ -1,6 +1,8 @@
 """The SQL files of this package, and their blanks filled in."""
 
-from importlib.resources import files
+from pathlib import Path
+
+_DIRECTORY = Path(__file__).parent / "sql"
 
 
 def sql(name: str, **parts: str | int) -> str:
@@ -8,7 +10,7 @@ def sql(name: str, **parts: str | int) -> str:
 
     Parts are SQL written in this package; what users and records say goes in as parameters and variables.
     """
-    text = files("gateway_analytics").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+    text = (_DIRECTORY / f"{name}.sql").read_text(encoding="utf-8")
     for blank, part in parts.items():
         text = text.replace("{" + blank + "}", str(part))
     return text

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway_analytics.bucket import Bucket
 from gateway_analytics.options import Query, query_options
 from gateway_analytics.problems import UsageProblem
 from gateway_analytics.report import Column, Kind, Report
@@ -57,6 +56,8 @@ def command(query: Query, statement: str) -> None:
 
 def _lock(connection: "duckdb.DuckDBPyConnection", query: Query) -> None:
     """Let the connection read the store, and nothing else, from here on."""
+    from gateway_analytics.bucket import Bucket
+
     if query.store is not None:
         bucket = Bucket.of(query.store)
         connection.execute(
@@ -97,10 +98,7 @@ def _select(
 def _with_texts(statement: str, kinds: list[str]) -> str:
     """The statement with its moments as RFC 3339 texts: DuckDB makes Python's only with pytz at hand."""
     shown = ", ".join(
-        rf"regexp_replace(strftime(c{n}, '%Y-%m-%dT%H:%M:%S.%f%z'), '([+-]\d\d)$', '\1:00')"
-        if kind == _ZONED
-        else f"c{n}"
-        for n, kind in enumerate(kinds)
+        f"zoned(c{n}, '%Y-%m-%dT%H:%M:%S.%f')" if kind == _ZONED else f"c{n}" for n, kind in enumerate(kinds)
     )
     places = ", ".join(f"c{n}" for n in range(len(kinds)))
     # The user's own statement, checked to be a SELECT, on a connection that can change nothing.

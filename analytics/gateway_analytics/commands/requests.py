@@ -107,7 +107,7 @@ def _calls(records: "Records", query: Query) -> Report:
     rows = records.rows(sql("calls", limit=limit))
     calls = rows[0]["calls"] if rows else 0
     if calls > len(rows):
-        records.notes.append(f"{calls - len(rows)} older calls are not shown: use --limit.")
+        records.notes.append(f"{calls - len(rows):,} older calls are not shown: use --limit.")
     shown: list[dict[str, Any]] = [{column.name: row[column.name] for column in _CALL} for row in rows]
     return Report(
         "requests", records.range, _CALL, shown, {"requests": calls}, records.warnings, records.notes, False

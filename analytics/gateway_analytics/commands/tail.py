@@ -45,15 +45,20 @@ def command(query: Query, follow: bool, stop_after: int | None) -> None:
 
     With -f calls appear as their records arrive, a line each, as text or as JSON lines.
     """
+    from gateway_analytics.bucket import Bucket
     from gateway_analytics.call_lines import Follower
     from gateway_analytics.calls import ask
-    from gateway_analytics.output import write
+    from gateway_analytics.output import tell, write
 
     if query.by or query.sort:
         raise UsageProblem("tail shows calls by time. Use it without --by and --sort.")
     if follow and (query.store is None or query.output or query.form not in ("table", "jsonl")):
         raise UsageProblem(
             "-f follows a store and writes text or --format jsonl. Leave out -o and --results."
+        )
+    if follow and Bucket.of(query.store or ""):
+        raise UsageProblem(
+            "-f follows records as they arrive, and none arrive in a bucket. Name the store's directory."
         )
     follower = Follower(query.store / "incoming" / "requests") if follow and query.store else None
 
@@ -68,6 +73,7 @@ def command(query: Query, follow: bool, stop_after: int | None) -> None:
     if follower is None:
         write(report, query.form, query.output)
         return
+    tell(report)
     seen = {row["request_id"] for row in report.rows}
     for row in report.rows:
         _print(row, query.form)
@@ -107,9 +113,10 @@ def _local(text: str, tz: str) -> str:
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
     try:
-        return datetime.fromisoformat(text).astimezone(ZoneInfo(tz)).isoformat(timespec="microseconds")
+        moment = datetime.fromisoformat(text).astimezone(ZoneInfo(tz))
     except ZoneInfoNotFoundError:
         return text
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _print(row: Mapping[str, Any], form: str) -> None:

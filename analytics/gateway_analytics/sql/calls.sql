@@ -1,6 +1,6 @@
 -- Single calls, newest first: the record of what the caller got.
 SELECT
-    regexp_replace(strftime(received_at, '%Y-%m-%dT%H:%M:%S.%f%z'), '([+-]\d\d)$', '\1:00') AS received_at,
+    zoned(received_at, '%Y-%m-%dT%H:%M:%S.%f') AS received_at,
     request_id, host, instance, endpoint, provider, coalesce(response_model, request_model) AS model,
     api_key_id AS api_key, end_user AS "user", http_status AS status, error_class, stream, attempt AS attempts,
     input_tokens, cached_input_tokens, output_tokens, duration_ms, time_to_first_token_ms,
