@@ -76,7 +76,7 @@ class Bulk:
         stored = kind.stored_or_error(self._quoted)
         copy = sql("write_bulk", stored=stored, source=source, path=path, options=options)
         try:
-            ((_, rows, _, _, statistics, _),) = self._connection.execute(copy).fetchall()
+            ((_, rows, _, _, statistics, *_),) = self._connection.execute(copy).fetchall()
         except (duckdb.ConversionException, duckdb.InvalidInputException):
             return None  # what should be a number is none, or a record goes on in the next line
         if rows != lines or not all(self._is_certain(known, rows, statistics) for known in kind.fields):

@@ -9,7 +9,13 @@ from gateway_analytics.report import Column, Report
 from gateway_analytics.timerange import TimeRange
 from gateway_contracts.record_field import field
 
-_COLUMNS = (Column("record"), Column("field"), Column("type"), Column("nullable", "bool"), Column("meaning"))
+_COLUMNS = (
+    Column("record"),
+    Column("field"),
+    Column("type"),
+    Column("nullable", "bool"),
+    Column("meaning", longest=200),
+)
 
 # What the view `costs` adds.
 _COSTS = (
