@@ -143,8 +143,8 @@ function fixed() {
   chart("latency", { lines, unit: (n) => whole(n), legend: [[0, "p50"], [1, "p90"], [4, "p99"]], tip: (n) => data.latency[n]
     ? Object.entries(data.latency[n]).map(([name, value]) => `${name}: ${whole(value)} ms`).join("\n") : "no calls" });
   if (data.budgets === null) byId("budget-section").hidden = true;
-  else table("budgets", [["budget", false], ["period", false], ["spent", true], ["limit", true], ["projected", true], ["status", false]],
-    data.budgets.map((row) => [row.budget, row.period, dollars(Number(row.spent_usd)), dollars(Number(row.limit_usd)),
+  else table("budgets", [["budget", false], ["spent", true], ["limit", true], ["projected", true], ["status", false]],
+    data.budgets.map((row) => [`${row.budget}, ${row.period}`, dollars(Number(row.spent_usd)), dollars(Number(row.limit_usd)),
       row.projected_usd === null ? null : dollars(Number(row.projected_usd)), row.status]));
   const remedies = data.quality.some((row) => row.remedy);
   table("quality", [["check", false], ["status", false], ["found", false], ...(remedies ? [["remedy", false]] : [])],

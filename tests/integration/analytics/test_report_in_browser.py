@@ -72,6 +72,8 @@ def test_it_fits_the_window_and_its_light(tab: Tab, page: Path, name: str, width
     tab.screenshot(SCREENSHOTS / f"report-{name}.png")
     assert tab.complaints == []
     assert tab.run("document.documentElement.scrollWidth") <= width
+    cut = "[...document.querySelectorAll('.table')].filter((one) => one.scrollWidth > one.clientWidth)"
+    assert tab.run(f"{cut}.map((one) => [one.id, one.scrollWidth - one.clientWidth])") == []
     assert tab.run(
         "[...document.querySelectorAll('.chart svg')].every((one) => one.viewBox.baseVal.width <= innerWidth)"
     )
