@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
+from gateway_analytics.bucket import Bucket
 from gateway_analytics.costing import costs
 from gateway_analytics.records import Records, plural
 from gateway_analytics.sql_text import sql
@@ -39,7 +40,8 @@ def examine(records: Records, store: Path, book: PriceBook) -> Iterator[Finding]
     yield from _hosts(records)
     yield _refused(records)
     yield _witnesses(records, store)
-    yield disk(store)
+    if not Bucket.of(store):
+        yield disk(store)
     yield _prices(records, book)
 
 

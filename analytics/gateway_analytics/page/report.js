@@ -60,7 +60,8 @@ function chart(id, { stacks = [], lines = [], unit, tip, legend = [] }) {
   }
   const every = Math.max(1, Math.ceil((steps * 90) / (width - left)));
   data.steps.forEach((step, n) => {
-    if (n % every === 0) svg.append(element("text", { x: left + n * slot, y: height - 6 }, step.slice(5).replace("T", " ")));
+    // No label that the right edge would cut.
+    if (n % every === 0 && left + n * slot < width - 40) svg.append(element("text", { x: left + n * slot, y: height - 6 }, step.slice(5).replace("T", " ")));
     let base = 0;
     stacks.forEach((values, k) => {
       if (values[n] > 0) {

@@ -87,6 +87,17 @@ def test_a_bucket_answers_as_the_store_does(store: Store) -> None:
     assert uploaded(store) == {"requests": 0, "access": 0}
 
 
+def test_a_bucket_has_health_and_a_page_and_nothing_to_follow(store: Store, tmp_path: Path) -> None:
+    uploaded(store)
+    asked = ("doctor", "--since", "2026-11-01", "--format", "json")
+    here, there = (json.loads(run(place, *asked).stdout)["rows"] for place in (store, Path(URL)))
+    assert there == [row for row in here if row["check"] != "disk"]
+    assert run(None, "report", "--store", URL, "-o", str(tmp_path / "report.html")).exit_code == 0
+    follow = run(None, "tail", "-f", "--store", URL)
+    assert (follow.exit_code, follow.stdout) == (2, "")
+    assert "none arrive in a bucket" in follow.stderr
+
+
 def test_a_merged_part_takes_the_place_of_its_parts(s3: Any, store: Store) -> None:
     uploaded(store)
     store.append([record(n, received_at=f"2026-11-02T11:00:00.{n:06}Z") for n in range(301, 401)], "b.jsonl")
