@@ -70,9 +70,12 @@ def _make(
     """Write what is kept of a day; not of one that it would misrepresent."""
     import duckdb
 
-    for view, records in (("calls", REQUESTS), ("access_records", ACCESS)):
-        _view(connection, view, records, [part for part in parts if f"/{records.name}/date=" in part])
-    (found,) = connection.execute(sql("day_bounds")).fetchall()
+    try:
+        for view, records in (("calls", REQUESTS), ("access_records", ACCESS)):
+            _view(connection, view, records, [part for part in parts if f"/{records.name}/date=" in part])
+        (found,) = connection.execute(sql("day_bounds")).fetchall()
+    except (duckdb.IOException, duckdb.InvalidInputException):
+        return False  # a damaged file: questions that read it say so
     if found not in [(day, day, *_VERSIONS, version) for version in (None, ACCESS.schema_version)]:
         return False
     temporary = path.with_name(f".{path.name}.tmp")
