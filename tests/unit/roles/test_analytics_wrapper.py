@@ -30,8 +30,8 @@ def wrapper(tmp_path: Path) -> Path:
     return path
 
 
-def asked(wrapper: Path, *words: str) -> tuple[set[str], list[str]]:
-    """The volumes, none of them twice, which Docker refuses, and the words of the command."""
+def asked_for(wrapper: Path, *words: str) -> tuple[list[str], list[str]]:
+    """The words of the command, and what Docker is told before them."""
     done = subprocess.run(
         [wrapper, *words],
         env=os.environ | {"PATH": f"{wrapper.parent}/bin:{os.environ['PATH']}"},
@@ -41,9 +41,16 @@ def asked(wrapper: Path, *words: str) -> tuple[set[str], list[str]]:
         check=True,
     )
     said = done.stdout.split("\0")[:-1]
-    volumes = [word.removeprefix("--volume=") for word in said if word.startswith("--volume=")]
+    image = said.index("tools:1")
+    return said[image + 1 :], said[:image]
+
+
+def asked(wrapper: Path, *words: str) -> tuple[set[str], list[str]]:
+    """The volumes, none of them twice, which Docker refuses, and the words of the command."""
+    said, options = asked_for(wrapper, *words)
+    volumes = [word.removeprefix("--volume=") for word in options if word.startswith("--volume=")]
     assert len({volume.split(":")[1] for volume in volumes}) == len(volumes)
-    return set(volumes), said[said.index("tools:1") + 1 :]
+    return set(volumes), said
 
 
 def test_words_reach_the_command_as_they_were(wrapper: Path) -> None:
@@ -71,3 +78,20 @@ def test_a_file_may_lie_beside_what_questions_put_aside(wrapper: Path) -> None:
     volumes, said = asked(wrapper, "costs", "-o", "/var/tmp/costs.csv")
     assert said == ["costs", "-o", "/var/tmp/costs.csv"]
     assert volumes == {*ALWAYS, f"{wrapper.parent}:/here"}
+
+
+@pytest.mark.parametrize(
+    ("words", "network"),
+    [
+        (["costs", "--store", "s3://records/fleet"], "bridge"),
+        (["costs", "--store=s3://records/fleet"], "bridge"),
+        (["query", "SELECT 's3://records'"], "none"),
+        (["costs"], "none"),
+    ],
+)
+def test_only_a_store_in_a_bucket_needs_a_network(wrapper: Path, words: list[str], network: str) -> None:
+    said, options = asked_for(wrapper, *words)
+    assert said == words
+    assert f"--network={network}" in options
+    # By name alone: the caller's own values are in no command line.
+    assert {"--env=AWS_ACCESS_KEY_ID", "--env=AWS_SECRET_ACCESS_KEY"} <= set(options)

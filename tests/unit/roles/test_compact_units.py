@@ -1,5 +1,6 @@
 """The units that compact the store."""
 
+import shlex
 from typing import Any
 
 import pytest
@@ -37,3 +38,35 @@ def test_nothing_is_deleted_for_its_age_unless_asked_for(
 ) -> None:
     words = command(**variables)
     assert words[words.index("compact") + 1 :] == ["--format", "json", *options]
+
+
+SECRET = 'wJalr/+"X\\y= z'
+BUCKET = {
+    "log_store_upload": "s3://records/fleet",
+    "log_store_upload_environment": {"AWS_ACCESS_KEY_ID": "AKIA1", "AWS_SECRET_ACCESS_KEY": SECRET},
+}
+
+
+def test_a_bucket_is_opened_by_variables_that_no_command_line_shows() -> None:
+    words = command(**BUCKET)
+    assert "--network=bridge" in words
+    given = {word.removeprefix("--env=") for word in words if word.startswith("--env=")}
+    assert {"GATEWAY_ANALYTICS_UPLOAD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= given
+    role = Role("log_store", log_store_analytics_image="tools:1", **BUCKET)
+    assert f"EnvironmentFile={role.evaluate('_log_store_upload_file')}\n" in role.render("compact.service.j2")
+    assert "wJalr" not in role.render("compact.service.j2")
+    # systemd takes the escapes of a quoted value away, as a shell does.
+    assignments = [line for line in role.render("upload.env.j2").splitlines() if not line.startswith("#")]
+    assert [shlex.split(line)[0] for line in assignments] == [
+        "GATEWAY_ANALYTICS_UPLOAD=s3://records/fleet",
+        "AWS_ACCESS_KEY_ID=AKIA1",
+        f"AWS_SECRET_ACCESS_KEY={SECRET}",
+    ]
+
+
+def test_without_a_bucket_there_is_neither_network_nor_file() -> None:
+    role = Role("log_store", log_store_analytics_image="tools:1")
+    unit = role.render("compact.service.j2")
+    assert "--network=none" in unit
+    assert "EnvironmentFile" not in unit
+    assert "AWS_" not in unit
