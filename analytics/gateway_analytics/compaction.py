@@ -112,6 +112,7 @@ def open_duckdb(store: Path, memory: str, threads: int = 1) -> Iterator["duckdb.
         config={
             "autoinstall_known_extensions": False,
             "memory_limit": memory,
+            "block_allocator_memory": memory,  # kept for the next batch, not given back
             "threads": threads,
             "preserve_insertion_order": False,
             "temp_directory": str(store / ".compaction"),

@@ -38,7 +38,9 @@ BOUNDS = (32_000, 64_000, 100_000, 128_000, 200_000, 256_000, 272_000, 400_000, 
 # By a name of `options.Query.filters` each.
 _EVERY_FILTER = frozenset({"model", "provider", "endpoint", "api_key", "user", "host", "status"})
 _BY = (
-    "date_trunc('hour', received_at) AS received_at, endpoint, operation, api_key_id,"
+    # An hour of UTC. date_trunc asks a calendar, which takes as long as all the rest.
+    "make_timestamptz(epoch_us(received_at) // 3600000000 * 3600000000) AS received_at,"
+    " endpoint, operation, api_key_id,"
     " min(input_tokens) AS shortest_input, "
 )
 # The columns that groups and filters look at.

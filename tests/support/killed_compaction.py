@@ -25,7 +25,10 @@ from gateway_analytics.compact_run import run as compact
 from gateway_contracts.request_record import encode
 from support.analytics_store import Store, ask, record
 
-_WATCHED = ("batches", "bulk", "compact_run", "compaction", "housekeeping", "manifest", "parts", "quarantine")
+_WATCHED = (
+    *("batches", "bulk", "compact_run", "compaction", "housekeeping", "manifest", "parts", "quarantine"),
+    *("totals", "totals_run"),
+)
 _BROKEN = (b"garbage", b'{"schema_version":1,"cut', b"\0\0\0")
 
 
