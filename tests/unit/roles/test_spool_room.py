@@ -1,6 +1,7 @@
 """What goes when the spool has no room: shipped files first, then the oldest unshipped ones, counted."""
 
 import os
+import runpy
 import sqlite3
 import subprocess
 import sys
@@ -100,3 +101,20 @@ def test_without_space_unshipped_files_go_too_and_are_counted(tmp_path: Path) ->
         "<3>dropped requests/requests-2.jsonl: 768 unshipped lines, no room",
     ]
     assert "1536 unshipped lines were ever dropped" in spool.run().stdout
+
+
+def test_what_is_shipped_again_is_forgotten_while_the_shipper_stands(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, files=4, shipped=4)
+    script = runpy.run_path(str(ROLES / "log_shipper/files/llm-gateway-spool"))
+    told: list[tuple[str, dict[str, int]]] = []
+
+    def read(*numbers: int) -> dict[str, int]:
+        return {f"requests/requests-{number}.jsonl": MEGABYTE for number in numbers}
+
+    def docker(what: str, *_: str) -> None:
+        told.append((what, script["offsets"](spool.state)))
+
+    ship_again = script["ship_again"]
+    ship_again.__globals__["docker"] = docker
+    assert ship_again(spool.spool, spool.state, 2.5 * 3600) == 2
+    assert told == [("stop", read(0, 1, 2, 3)), ("start", read(0, 1))]
