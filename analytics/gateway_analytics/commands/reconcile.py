@@ -1,5 +1,6 @@
 """Whether a provider's account and the store agree."""
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,12 +51,14 @@ def command(query: Query, file: Path, everything: bool) -> None:
     if query.by or query.tz != "UTC":
         raise UsageProblem("providers account per UTC day and model. Leave out --by and --tz.")
     theirs = read_export(file)
+    accounted = sorted({day for day, _ in theirs})
+    if accounted and not query.last:
+        query = replace(query, since=query.since or accounted[0], until=query.until or accounted[-1])
     book = load_book(query.prices, query.as_of)
 
     def answer(records: "Records") -> Report:
         priced = costs(records, book, ("day", "model"))
-        days = {day for day, _ in theirs}
-        ours = {(d, m or ""): cost for (d, m), cost in priced.groups.items() if d in days}
+        ours = {(d, m or ""): cost for (d, m), cost in priced.groups.items() if d in accounted}
         rows = [_row(key, theirs.get(key), ours.get(key)) for key in sorted(theirs.keys() | ours.keys())]
         total: dict[str, Any] = {}
         for column in _COLUMNS:
