@@ -49,18 +49,27 @@ class Report:
             del self.rows[limit:]
 
     def _sort(self, key: str) -> None:
-        name, _, direction = key.partition(":")
-        kinds = {column.name: column.kind for column in self.columns}
-        if name not in kinds:
-            raise UsageProblem(f"--sort: there is no column {name!r} here.{did_you_mean(name, kinds)}")
-        if direction not in ("", "asc", "desc"):
-            raise UsageProblem(f"--sort: {direction!r} is no direction. Use {name}:asc or {name}:desc.")
-        descending = direction == "desc" or (not direction and kinds[name] not in ("text", "time"))
+        name, kind, descending = _parse_order(key, self.columns)
         present = [row for row in self.rows if row[name] is not None]
         missing = [row for row in self.rows if row[name] is None]
-        self.rows = (
-            sorted(present, key=lambda row: _order(row[name], kinds[name]), reverse=descending) + missing
-        )
+        self.rows = sorted(present, key=lambda row: _order(row[name], kind), reverse=descending) + missing
+
+
+def check_order(order: str | None, columns: Sequence[Column]) -> None:
+    """Raise UsageProblem where rows with these columns cannot have this order: before a long question."""
+    if order:
+        _parse_order(order, columns)
+
+
+def _parse_order(order: str, columns: Sequence[Column]) -> tuple[str, Kind, bool]:
+    """The column that an order names, its kind, and whether the largest comes first. Raises UsageProblem."""
+    name, _, direction = order.partition(":")
+    kinds = {column.name: column.kind for column in columns}
+    if name not in kinds:
+        raise UsageProblem(f"--sort: there is no column {name!r} here.{did_you_mean(name, kinds)}")
+    if direction not in ("", "asc", "desc"):
+        raise UsageProblem(f"--sort: {direction!r} is no direction. Use {name}:asc or {name}:desc.")
+    return name, kinds[name], direction == "desc" or (not direction and kinds[name] not in ("text", "time"))
 
 
 def _order(value: Any, kind: Kind) -> tuple[int, Any]:

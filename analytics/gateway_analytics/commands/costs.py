@@ -7,7 +7,7 @@ import click
 from gateway_analytics.evidence import EVIDENCE
 from gateway_analytics.grouping import TIME_DIMENSIONS, columns
 from gateway_analytics.options import Query, query_options
-from gateway_analytics.report import Column, Report
+from gateway_analytics.report import Column, Report, check_order
 
 if TYPE_CHECKING:
     from gateway_analytics.records import Records
@@ -39,6 +39,8 @@ def command(query: Query) -> None:
     from gateway_analytics.output import write
     from gateway_analytics.totals import SUMS
 
+    shown = (*columns(query.by), *_COLUMNS)
+    check_order(query.sort, shown)
     book = load_book(query.prices, query.as_of)
 
     def answer(records: "Records") -> Report:
@@ -48,7 +50,7 @@ def command(query: Query) -> None:
         report = Report(
             "costs",
             records.range,
-            (*columns(query.by), *_COLUMNS),
+            shown,
             rows,
             total,
             records.warnings + priced.warnings,

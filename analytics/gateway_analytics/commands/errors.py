@@ -6,7 +6,7 @@ import click
 
 from gateway_analytics.grouping import TIME_DIMENSIONS, columns, quoted, selected
 from gateway_analytics.options import Query, query_options
-from gateway_analytics.report import Column, Report
+from gateway_analytics.report import Column, Report, check_order
 from gateway_analytics.sql_text import sql
 
 _BY = ("error_class", "provider", "model")
@@ -33,6 +33,8 @@ def command(query: Query) -> None:
     from gateway_analytics.records import Records
 
     by = query.by or _BY
+    shown = (*columns(by), *_COLUMNS)
+    check_order(query.sort, shown)
 
     def answer(records: Records) -> Report:
         found = records.rows(
@@ -54,7 +56,6 @@ def command(query: Query) -> None:
             "failed_attempts": sum(row["failed_attempts"] for row in rows),
             "percent": _percent(failed, requests),
         }
-        shown = (*columns(by), *_COLUMNS)
         report = Report("errors", records.range, shown, rows, totals, records.warnings, records.notes)
         most = [] if by[0] in TIME_DIMENSIONS else ["failed_requests", "failed_attempts"]
         report.arrange([*([query.sort] if query.sort else []), *most, *by], query.limit)

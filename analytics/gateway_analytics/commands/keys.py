@@ -6,7 +6,7 @@ import click
 
 from gateway_analytics.grouping import columns, quoted, selected
 from gateway_analytics.options import Query, query_options
-from gateway_analytics.report import Column, Report
+from gateway_analytics.report import Column, Report, check_order
 from gateway_analytics.sql_text import sql
 
 _COLUMNS = (
@@ -38,6 +38,9 @@ def command(query: Query) -> None:
     book = load_book(query.prices, query.as_of)
     by: Sequence[str] = query.by or (("api_key", "owner", "team") if query.owners else ("api_key",))
 
+    shown = (*columns(by), *_COLUMNS)
+    check_order(query.sort, shown)
+
     def answer(records: Records) -> Report:
         priced = costs(records, book, by)
         names = quoted(by)
@@ -63,7 +66,6 @@ def command(query: Query) -> None:
             )
             row |= {name: used[key][name] for name in ("first_used", "last_used")}
             rows.append(row | {"percent": None if share is None else round(share, 3)})
-        shown = (*columns(by), *_COLUMNS)
         report = Report(
             "keys",
             records.range,

@@ -7,7 +7,7 @@ import click
 
 from gateway_analytics.grouping import columns, grouping_sets, quoted, selected
 from gateway_analytics.options import Query, query_options
-from gateway_analytics.report import Column, Report
+from gateway_analytics.report import Column, Report, check_order
 from gateway_analytics.sql_text import sql
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def command(query: Query, asked: tuple[str, ...]) -> None:
     from gateway_analytics.output import write
     from gateway_analytics.totals import SHARES
 
+    check_order(query.sort, (*columns(query.by), *_COLUMNS))
     measures = [name for name in _MEASURES if name in (asked or _MEASURES)]
     own = [name for name in measures if name in _OWN]
     reports = []

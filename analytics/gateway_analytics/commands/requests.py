@@ -7,7 +7,7 @@ import click
 from gateway_analytics.grouping import TIME_DIMENSIONS, columns, grouping_sets, quoted, selected
 from gateway_analytics.options import Query, query_options
 from gateway_analytics.problems import UsageProblem
-from gateway_analytics.report import Column, Report
+from gateway_analytics.report import Column, Report, check_order
 from gateway_analytics.sql_text import sql
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def command(query: Query, each: bool) -> None:
 
     if each and (query.by or query.sort):
         raise UsageProblem("--list shows calls by time. Use it without --by and --sort.")
+    check_order(query.sort, (*columns(query.by), *_COUNTS))
     write(
         ask(query, lambda records: _calls(records, query) if each else _counts(records, query)),
         query.form,

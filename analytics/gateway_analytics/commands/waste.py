@@ -4,7 +4,7 @@ import click
 
 from gateway_analytics.grouping import columns
 from gateway_analytics.options import Query, query_options
-from gateway_analytics.report import Column, Report
+from gateway_analytics.report import Column, Report, check_order
 
 _COLUMNS = (
     Column("spent_on"),
@@ -46,6 +46,8 @@ def command(query: Query, probe_user: tuple[str, ...]) -> None:
 
     book = load_book(query.prices, query.as_of)
     by = query.by
+    shown = (*columns(by), *_COLUMNS)
+    check_order(query.sort, shown)
 
     def answer(records: Records) -> Report:
         records.connection.execute(
@@ -62,7 +64,6 @@ def command(query: Query, probe_user: tuple[str, ...]) -> None:
                 | {"attempts": cost.attempts, "percent": None if share is None else round(share, 3)}
             )
         rows.sort(key=lambda row: (row["spent_on"] == _ANSWERS, -(row["cost_usd"] or 0), row["spent_on"]))
-        shown = (*columns(by), *_COLUMNS)
         spent = [row["cost_usd"] for row in rows if row["spent_on"] != _ANSWERS and row["cost_usd"]]
         totals = {
             **priced.total.as_row(),

@@ -77,7 +77,7 @@ def test_errors_name_their_cause_and_where_to_look(store: Store) -> None:
     rows = rows_by(answer, "error_class")
     assert rows["rate_limit"]["failed_requests"] == 4
     assert rows["rate_limit"]["examples"] == ["request-0102", "request-0101", "request-0098"]
-    assert rows["rate_limit"]["last_seen"] == "2026-11-02T14:00:00+00:00"
+    assert rows["rate_limit"]["last_seen"] == "2026-11-02T14:00:00Z"
     assert (rows["timeout"]["failed_requests"], rows["timeout"]["failed_attempts"]) == (0, 1)
     assert rows["provider"]["statuses"] == ["503"]
     assert answer["totals"]["requests"] == 101

@@ -205,6 +205,26 @@ def test_filters_narrow_and_repeat(store: Store) -> None:
     assert count("--host", "') OR 1=1 --") == 0
 
 
+@pytest.mark.parametrize(
+    ("command", "column"),
+    [
+        ("costs", "requests"),
+        ("errors", "failed_requests"),
+        ("keys", "requests"),
+        ("latency", "requests"),
+        ("requests", "requests"),
+        ("waste", "attempts"),
+    ],
+)
+def test_an_order_that_cannot_be_is_refused_before_the_store_is_read(
+    tmp_path: Path, command: str, column: str
+) -> None:
+    for order, said in (("prise", "there is no column 'prise'"), (f"{column}:up", "'up' is no direction")):
+        result = run(tmp_path / "no store", command, "--sort", order)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert said in result.stderr
+
+
 def test_sorting_and_limit_keep_the_totals(store: Store) -> None:
     models = ["gpt-4o", "gpt-4", "gpt-4o-mini", "home-made"]
     store.append([record(n, request_model=m, response_model=m) for n, m in enumerate(models, start=1)])
