@@ -37,16 +37,13 @@ FILTERS = frozenset({"model", "provider", "endpoint", "api_key"})
 BOUNDS = (32_000, 64_000, 100_000, 128_000, 200_000, 256_000, 272_000, 400_000, 512_000, 1_000_000)
 # By a name of `options.Query.filters` each.
 _EVERY_FILTER = frozenset({"model", "provider", "endpoint", "api_key", "user", "host", "status"})
-_BY = (
-    # An hour of UTC. date_trunc asks a calendar, which takes as long as all the rest.
-    "make_timestamptz(epoch_us(received_at) // 3600000000 * 3600000000) AS received_at,"
-    " endpoint, operation, api_key_id,"
-    " min(input_tokens) AS shortest_input, "
-)
+# Of UTC. date_trunc asks a calendar, which takes as long as all the rest.
+_ITS_HOUR = "make_timestamptz(epoch_us(received_at) // 3600000000 * 3600000000) AS received_at"
+_BY = f"{_ITS_HOUR}, endpoint, operation, api_key_id, min(input_tokens) AS shortest_input, "
 # The columns that groups and filters look at.
 _SHARES_COLUMNS = (
-    "date_trunc('hour', received_at) AS received_at, provider, endpoint, operation, request_model,"
-    " response_model, host, instance, api_key_id, http_status, error_class, end_user, "
+    f"{_ITS_HOUR}, provider, endpoint, operation, request_model, response_model,"
+    " host, instance, api_key_id, http_status, error_class, end_user, "
 )
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
