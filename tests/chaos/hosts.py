@@ -131,7 +131,7 @@ class Hosts:
         assert "tmpfs" in self.shell(host, f"findmnt -no FSTYPE {path}"), f"{path} is no disk of its own"
         filler = f"{path}/{_MARK}"
         # What is written meanwhile needs room, too; then the last bytes, until there is none.
-        free = f"$(($(df -B1 --output=avail {path} | tail -1) - {max(but, 4) << 20}))"
+        free = f"$(($(df -B1 --output=avail {path} | tail -1) - {max(but, 32) << 20}))"
         self.shell(host, f"fallocate -l {free} {filler}")
         if not but:
             self.shell(
@@ -146,7 +146,7 @@ class Hosts:
         """Put what the store receives onto a small disk of its own, where it is not yet."""
         if "tmpfs" in self.shell(self.store, f"findmnt -no FSTYPE {STORE}/incoming || true"):
             return
-        self._move_incoming(f"mount -t tmpfs -o size=1500m,mode=0751 tmpfs {STORE}/incoming")
+        self._move_incoming(f"mount -t tmpfs -o size=2500m,mode=0751 tmpfs {STORE}/incoming")
 
     def usual_incoming(self) -> None:
         """Put it back."""
