@@ -75,6 +75,11 @@ chaos: venv  ## break a fleet in every way under load, and count: docs/reliabili
 	tests/support/ensure_docker.sh
 	PYTHONPATH=tests python -m chaos $(CHAOS)
 
+operations-under-load: venv  ## upgrade, change, enlarge a fleet that is called, and count: docs/operations.md
+	tests/support/install_packages.sh openssh-client
+	tests/support/ensure_docker.sh
+	PYTHONPATH=tests python -m operations $(OPERATIONS)
+
 kill-compaction: venv  ## kill compactions at every step, hundreds of times
 	PYTHONPATH=tests python -m support.killed_compaction $(KILLS)
 
@@ -96,5 +101,5 @@ requirements:  ## pin pyproject.toml's dependencies again, with hashes
 	$(COMPILE) --all-extras requirements/build.in -o requirements/dev.txt
 	$(subst pyproject.toml,bench/pinned/litellm.in,$(COMPILE)) -o bench/pinned/litellm.txt
 
-.PHONY: help venv test test-full audit demo demo-fleet demo-remove lint requirements chaos store-away kill-compaction \
+.PHONY: help venv test test-full audit demo demo-fleet demo-remove lint requirements chaos store-away kill-compaction operations-under-load \
 	bench-gateway bench-memory bench-streams bench-disconnects bench-load-client bench-compact bench-analytics

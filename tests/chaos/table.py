@@ -27,7 +27,7 @@ def versions(hosts: Hosts) -> str:
         "gateway": hosts.shell(host, "docker inspect -f '{{.Config.Image}}' llm-gateway-1").split(":")[-1],
         "analytics": hosts.shell(hosts.store, tools).split(":")[-1],
         "Fluent Bit": hosts.shell(
-            host, "docker inspect -f '{{.Config.Image}}' llm-gateway-log-shipper"
+            hosts.shipping[0], "docker inspect -f '{{.Config.Image}}' llm-gateway-log-shipper"
         ).split(":")[-1],
         "nginx": hosts.shell(host, "nginx -v 2>&1").split("/")[-1],
         "Docker Engine": hosts.shell(host, "docker version -f '{{.Server.Version}}'"),
