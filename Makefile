@@ -25,7 +25,7 @@ test: venv  ## unit, integration and fleet tests
 	tests/support/install_packages.sh nginx openssh-client \
 	  prometheus prometheus-node-exporter prometheus-nginx-exporter prometheus-blackbox-exporter
 	-tests/support/ensure_docker.sh
-	pytest -n 2 --dist loadgroup --no-loadscope-reorder $(PYTEST)
+	pytest -n 2 --no-loadscope-reorder $(PYTEST)
 
 test-full: PYTEST = -m ''
 test-full: test  ## the long tests too: minutes each, on test hosts

@@ -1,12 +1,22 @@
 """How the tests are spread over processes: by file; the fleet's, which take longest, together and first."""
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+_FLEET = "tests/molecule"
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order and group the tests."""
-    items.sort(key=lambda item: item.path.parent.name != "molecule")
-    for item in items:
-        folder, file = item.path.parent.name, item.path.stem
-        item.add_marker(pytest.mark.xdist_group(folder if folder == "molecule" else file))
+    """Put the fleet's tests first."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_FLEET))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    """Decide what runs in the same process."""
+    return _ByFile(config, log)
+
+
+class _ByFile(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        return _FLEET if nodeid.startswith(_FLEET) else nodeid.partition("::")[0]

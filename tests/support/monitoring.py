@@ -13,6 +13,7 @@ from typing import Any
 
 import requests
 
+from support.analytics_store import run
 from support.certificates import certificate_for
 from support.emulator import running_emulator
 from support.fleet import wait_until
@@ -102,6 +103,14 @@ def watched(directory: Path) -> Iterator[Watched]:
         )
         # No shipper runs here, whose spool there would be to tell of.
         (directory / "textfiles/llm_gateway.prom").write_text(f"{told}llm_gateway_spool_unread_bytes 0\n")
+        (directory / "budgets.yml").write_text('schema_version: 1\nbudgets:\n  - {limit_usd: "100.00"}\n')
+        asked = run(
+            directory / "store",
+            "budget",
+            f"--budgets={directory}/budgets.yml",
+            f"-o{directory}/textfiles/budgets.prom",
+        )
+        assert asked.exit_code == 0, asked.output
         ports = [free_port() for _ in range(4)]
         host_port, nginx_port, prober_port, port = ports
         role = Role(

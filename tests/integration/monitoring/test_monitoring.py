@@ -23,7 +23,7 @@ ALERTS = {
     for group in yaml.safe_load((FILES / "alerts.yml").read_text())["groups"]
     for rule in group["rules"]
 }
-METRIC = re.compile(r"\b(?:up\b|(?:llm_gateway|fluentbit|node|nginx|probe)_\w+)")
+METRIC = re.compile(r"\b(?:up\b|(?:(?:llm_)?gateway|fluentbit|node|nginx|probe)_\w+)")
 
 
 @pytest.fixture(scope="module")
