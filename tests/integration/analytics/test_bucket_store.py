@@ -2,7 +2,10 @@
 
 import json
 import os
+import shlex
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -19,8 +22,31 @@ from gateway_analytics.manifest import Manifest
 from gateway_analytics.record_kind import REQUESTS
 from gateway_analytics.upload import NOTE, upload
 from support.analytics_store import Store, access_record, ask, record, run
+from support.roles import Role
 
 URL = "s3://fleet/logs"
+# Runs what it is given, as a container would: with the variables that are named alone, and without a network
+# where none is asked for. Nothing but this machine is ever reached.
+DOCKER = f"""#!{sys.executable}
+import os, sys
+
+nowhere = "http://127.0.0.1:1"
+variables = {{"PATH": os.environ["PATH"], "http_proxy": nowhere, "https_proxy": nowhere}}
+words = iter(sys.argv[2:])
+for word in words:
+    option, _, value = word.partition("=")
+    if option == "--env":
+        name, given, text = value.partition("=")
+        if given or name in os.environ:
+            variables[name] = text if given else os.environ[name]
+    elif word == "--network=bridge":
+        variables["no_proxy"] = "127.0.0.1"
+    elif option == "--entrypoint":
+        program = value
+    elif not option.startswith("--"):
+        break  # the image
+os.execvpe(program, [program, *words], variables)
+"""
 pytestmark = pytest.mark.usefixtures("s3")
 
 
@@ -152,6 +178,46 @@ def test_a_note_that_is_lost_is_made_again(store: Store) -> None:
     answer = run(store, "compact", "--upload", URL)
     assert answer.exit_code == 2
     assert "damaged. Remove it" in answer.output
+
+
+@pytest.fixture
+def path_with_docker(tmp_path: Path) -> str:
+    docker = tmp_path / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text(DOCKER)
+    docker.chmod(0o755)
+    return f"{docker.parent}:{Path(sys.executable).parent}:/usr/bin:/bin"
+
+
+def test_the_timer_copies_to_the_bucket_and_the_command_of_the_host_asks_it(
+    s3: Any, endpoint: str, store: Store, path_with_docker: str, tmp_path: Path
+) -> None:
+    opened = {
+        "AWS_ACCESS_KEY_ID": "some-key",
+        "AWS_SECRET_ACCESS_KEY": "some'secret",
+        "AWS_REGION": "eu-west-1",
+    }
+    role = Role(
+        "log_store",
+        log_store_path=str(store.path),
+        log_store_analytics_image="tools:1",
+        log_store_upload=URL,
+        log_store_upload_environment=opened | {"AWS_ENDPOINT_URL": endpoint},
+    )
+    _, _, start = role.render("compact.service.j2").replace("\\\n", "").partition("ExecStart=/usr/bin/")
+    lines = role.render("upload.env.j2").splitlines()
+    variables = dict(shlex.split(line)[0].split("=", 1) for line in lines if not line.startswith("#"))
+    subprocess.run(
+        start.partition("\n")[0].split(), env=variables | {"PATH": path_with_docker}, cwd=tmp_path, check=True
+    )
+    assert sum(key.endswith(".parquet") for key in keys(s3)) == 4
+
+    wrapper = tmp_path / "gateway-analytics"
+    wrapper.write_text(role.render("gateway-analytics.j2"))
+    question = ["sh", wrapper, "requests", "--store", URL, "--format", "json"]
+    variables = opened | {"AWS_ENDPOINT_URL": endpoint, "PATH": path_with_docker}
+    answer = subprocess.run(question, env=variables, cwd=tmp_path, check=True, stdout=subprocess.PIPE)
+    assert json.loads(answer.stdout)["totals"] == ask(store, "requests")["totals"]
 
 
 def test_what_another_store_put_there_stays(s3: Any, store: Store, tmp_path: Path) -> None:
