@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -126,14 +126,16 @@ class LoadBalancer:
         """Put a certificate and its key in force as the role does: one file, replaced by renaming."""
         put_certificate(self.directory, certificate, key)
 
-    def reload(self) -> None:
-        """Reload nginx, and wait for its new processes."""
-        before = self._workers()
-        self.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: self._workers() - before, 10, "new processes of nginx")
-
-    def _workers(self) -> set[str]:
-        return set(Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split())
+    def reload(self) -> subprocess.CompletedProcess[str]:
+        """Reload nginx as its service does; its new processes serve when this returns."""
+        script = self.directory / "reload"
+        script.write_text(self.role.render("reload.j2"))
+        return subprocess.run(
+            [sys.executable, "-I", str(script), str(self.process.pid)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
 
     def lines(self) -> list[bytes]:
         """The access records written so far, as bytes, oldest first."""
@@ -201,6 +203,7 @@ def load_balancer(
         load_balancer_access_log_path=str(directory / "access"),
         load_balancer_tls=certificate is not None,
         _load_balancer_temp_path=str(directory / "tmp"),
+        _load_balancer_run_path=str(directory),
         _load_balancer_tls_path=str(directory / "tls"),
         __load_balancer_nginx_version=nginx_version(),
         **variables,

@@ -38,9 +38,17 @@ WHOLE_NUMBERS = {
     ),
 }
 # Zero for none.
-COUNTS = {"load_balancer": ("load_balancer_requests_per_minute", "load_balancer_requests_burst")}
+COUNTS = {
+    "load_balancer": (
+        "load_balancer_reload_grace",
+        "load_balancer_requests_per_minute",
+        "load_balancer_requests_burst",
+    )
+}
 # A stopping gateway waits 12 seconds (GATEWAY_LINGER) for load balancers to close their idle connections.
 LONGEST_KEEPALIVE_S = 10
+# systemd gives a reload 180 seconds (TimeoutStartSec of llm-gateway-load-balancer).
+LONGEST_GRACE_S = 120
 PORTS = {
     "gateway": ("gateway_first_port",),
     "load_balancer": ("load_balancer_port",),
@@ -132,6 +140,14 @@ def _host_problems(host: str, variables: dict[str, Any], groups: dict[str, list[
             f"is {kept}: a gateway that stops would close connections that calls are being sent on",
             f"Use at most {LONGEST_KEEPALIVE_S}",
         )
+    grace = variables.get("load_balancer_reload_grace")
+    if "load_balancer" in roles and _is_whole(grace) and int(grace) > LONGEST_GRACE_S:
+        yield problem(
+            "load_balancer_reload_grace",
+            host,
+            f"is {grace}: systemd would end the reload",
+            f"Use at most {LONGEST_GRACE_S}",
+        )
     yield from _port_problems(host, variables, roles)
     if "gateway" in roles:
         yield from _limit_problems(host, variables)
@@ -171,9 +187,6 @@ def _limit_problems(host: str, variables: dict[str, Any]) -> Iterator[Problem]:
 def _port_problems(host: str, variables: dict[str, Any], roles: list[str]) -> Iterator[Problem]:
     users: dict[int, list[str]] = defaultdict(list)
     for role in roles:
-        for name in COUNTS.get(role, ()):
-            if name in variables and not (_is_whole(variables[name]) or str(variables[name]) == "0"):
-                yield problem(name, host, f"is {variables[name]!r}", "Use a whole number, or 0 for none")
         for name in PORTS[role]:
             if not _is_whole(variables.get(name)):
                 continue  # said already

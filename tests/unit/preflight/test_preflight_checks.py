@@ -153,6 +153,10 @@ def test_memory_is_read_as_docker_reads_it(value: Any) -> None:
             "load_balancer_keepalive_timeout (gateway-1): is 11: a gateway that stops would close",
         ),
         (
+            {"load_balancer_reload_grace": 121},
+            "load_balancer_reload_grace (gateway-1): is 121: systemd would end the reload",
+        ),
+        (
             {"gateway_graceful_timeout": 60},
             "gateway_graceful_timeout (group gateway): is 60, less than load_balancer_read_timeout",
         ),
