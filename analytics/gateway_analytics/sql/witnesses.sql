@@ -24,7 +24,10 @@ SELECT
     -- Of several tries, the last.
     regexp_extract(upstream_address, '[^ ,]+$') AS gateway,
     coalesce(regexp_extract(upstream_connect_ms, '[^ ,]+$'), '') NOT IN ('', '-') AS connected,
-    coalesce(regexp_extract(upstream_header_ms, '[^ ,]+$'), '') NOT IN ('', '-') AS answered
+    -- When the header of its answer came.
+    received_at + to_milliseconds(
+        CAST(TRY_CAST(regexp_extract(upstream_header_ms, '[^ ,]+$') AS DOUBLE) AS BIGINT)
+    ) AS answered_at
 FROM access_records;
 
 -- Which gateway has which address: known from the calls that both witnesses saw.
@@ -47,6 +50,7 @@ FROM boots AS before JOIN boots AS after
 CREATE OR REPLACE TEMP TABLE explained AS
 SELECT
     passed.request_id, passed.received_at, coalesce(gateways.host, passed.host) AS host, passed.http_status,
+    gateways.instance, passed.answered_at, passed.ended_at,
     CASE
         WHEN finals.request_id IS NOT NULL THEN 'recorded'
         WHEN passed.limited THEN 'limited'
@@ -56,7 +60,7 @@ SELECT
         WHEN coalesce(newest.last_at < passed.ended_at, true) AND passed.ended_at > getvariable('overdue')
             THEN 'not_yet_shipped'
         -- The load balancer never got an answer, and it was not the caller who left.
-        WHEN NOT passed.answered AND passed.http_status <> 499 THEN 'in_flight'
+        WHEN passed.answered_at IS NULL AND passed.http_status <> 499 THEN 'in_flight'
         WHEN EXISTS (
             FROM ends
             WHERE ends.host = gateways.host AND ends.instance = gateways.instance
@@ -69,6 +73,22 @@ LEFT JOIN finals USING (request_id)
 LEFT JOIN gateways USING (gateway)
 LEFT JOIN newest ON newest.host = gateways.host
 WHERE {call_in_range};
+
+-- A gateway that answers one call did not end with another that was over before: the record of that is lost.
+CREATE OR REPLACE TEMP TABLE last_answers AS
+SELECT ends.*, max(answered_at) AS answered_at
+FROM ends LEFT JOIN explained ON explained.host = ends.host AND explained.instance = ends.instance
+    AND class = 'in_flight' AND answered_at >= ends.last_at AND answered_at <= ends.first_at
+GROUP BY ALL;
+
+UPDATE explained SET class = 'lost'
+WHERE class = 'in_flight' AND answered_at IS NOT NULL AND NOT EXISTS (
+    FROM last_answers AS ends
+    WHERE ends.host = explained.host AND ends.instance = explained.instance
+        AND ends.last_at <= explained.ended_at AND ends.first_at >= explained.received_at
+        -- Load balancers' clocks differ.
+        AND coalesce(ends.answered_at <= explained.ended_at + INTERVAL 1 SECOND, true)
+);
 
 CREATE OR REPLACE TEMP TABLE gaps AS
 WITH numbered AS (

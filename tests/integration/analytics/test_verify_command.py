@@ -133,6 +133,21 @@ def test_calls_in_flight_when_a_gateway_is_killed_are_explained(witnesses: Witne
     assert witnesses.totals("--check") == {"recorded": 41, "in_flight": 2}
 
 
+def test_records_that_a_killed_gateway_had_not_written_are_lost(witnesses: Witnesses) -> None:
+    # Their disk was full for 19 seconds, in which all were answered: what was over before the end was not in flight.
+    witnesses.store.append(call(n) for n in range(1, 21))
+    witnesses.store.append(call(n, boot_id="boot-2", sequence=n - 39) for n in range(40, 61))
+    witnesses.saw(
+        *(access(n) for n in (*range(1, 39), *range(40, 61))),
+        access(39, duration_ms=200, upstream_ms=200),
+        # Streams that were cut then; the second had begun before the last record.
+        access(37, request_id="stream-1", duration_ms=2200, upstream_ms=2200),
+        access(19, request_id="stream-2", duration_ms=20200, upstream_ms=20200),
+    )
+    totals = witnesses.totals()
+    assert totals == {"recorded": 41, "in_flight": 4, "lost": 17}
+
+
 def test_a_call_that_a_living_gateway_answered_is_not_explained_away(witnesses: Witnesses) -> None:
     # Sequence 21 went to the caller; the process goes on with 22.
     witnesses.store.append(call(n) for n in (*range(1, 21), *range(22, 61)))
