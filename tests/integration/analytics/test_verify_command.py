@@ -134,7 +134,7 @@ def test_calls_in_flight_when_a_gateway_is_killed_are_explained(witnesses: Witne
 
 
 def test_records_that_a_killed_gateway_had_not_written_are_lost(witnesses: Witnesses) -> None:
-    # Their disk was full for 19 seconds. All were answered, and what was over before the end was not in flight.
+    # Their disk was full for 19 seconds. What was over before the process ended was not in flight then.
     witnesses.store.append(call(n) for n in range(1, 21))
     witnesses.store.append(call(n, boot_id="boot-2", sequence=n - 39) for n in range(40, 61))
     witnesses.saw(
