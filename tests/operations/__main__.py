@@ -2,6 +2,7 @@
 
     make operations-under-load                       # half an hour; the table goes to docs/operations.md
     make operations-under-load OPERATIONS="--only renewed --only reloaded"    # some of it; printed only
+    make operations-under-load OPERATIONS="--help"
 
 Two hosts, both load balancers with TLS, and a third one that comes and goes: test hosts of its own, removed
 at the end unless --keep says to leave them for the next time.
@@ -23,7 +24,7 @@ from chaos.callers import Callers, Pace, calling
 from chaos.hosts import Hosts
 from chaos.table import versions, write
 from chaos.witness import Account, Witness
-from operations.changes import ADD_HOST, CHANGES, REMOVE_HOST, Change, Operators
+from operations.changes import ADD_HOST, CHANGES, REMOVE_HOST, Change, Operators, forget_release, unchanged
 from support.fleet import REPOSITORY
 
 PREFIX = "llm-gateway-operations"
@@ -46,6 +47,8 @@ class Trial:
     account: Account
     twice: int
     """Calls that the provider got beyond one for each call and each case that judged the change."""
+    trouble: str = ""
+    """Why the change could not be made; empty where it was."""
 
     def row(self) -> list[str]:
         account = self.account
@@ -57,13 +60,15 @@ class Trial:
 
     def problems(self, per_second: float) -> list[str]:
         """What must not be."""
-        account, found = self.account, []
+        account, found = self.account, [self.trouble] if self.trouble else []
         for number, what in (
             (account.failed, "failed"), (account.cut, "cut"), (self.twice, "twice at the provider"),
             (account.lost, "records lost"), (account.doubled, "records doubled"),
         ):  # fmt: skip
             if number:
-                found.append(f"{number} {what}: {dict(self.callers.complaints)}")
+                found.append(f"{number} {what}")
+        if self.callers.complaints:
+            found.append(str(dict(self.callers.complaints)))
         if self.per_second < 0.98 * per_second:
             found.append(f"only {self.per_second:.0f} calls a second")
         return [f"{self.change.name}: {problem}" for problem in found]
@@ -91,22 +96,32 @@ def try_change(operators: Operators, change: Change, pace: Pace) -> Trial:
     trusted = ssl.create_default_context(cadata=authority)
     with calling(urls, f"{int(begun):x}-", pace, trusted) as callers:
         time.sleep(25)  # until streams of every length are under way
-        changed = time.monotonic()
-        change.make(operators)
+        changed, trouble = time.monotonic(), ""
+        try:
+            change.make(operators)
+        except AssertionError as error:  # the others are tried all the same
+            trouble = str(error)
         took = time.monotonic() - changed
         time.sleep(5)
         lasted = time.time() - begun
     received = witness.served() - served
     account = witness.account(callers, received)
     twice = max(0, received - account.calls - judged(operators, begun))
-    return Trial(change, at, took, callers, account.calls / lasted, account, twice)
+    return Trial(change, at, took, callers, account.calls / lasted, account, twice, trouble)
 
 
-def table(trials: list[Trial], made_with: str) -> str:
-    """The rows, with date and versions."""
+def table(trials: list[Trial], made_with: str, idle: str) -> str:
+    """The rows, with date and versions, and what an unchanged run took."""
     lines = [_HEAD, ("---",) * len(_HEAD), *(trial.row() for trial in trials)]
     when = f"{trials[0].at:%Y-%m-%d %H:%M} to {datetime.now(UTC):%H:%M} UTC"
-    return "\n".join([*("| " + " | ".join(line) + " |" for line in lines), "", f"{when}; {made_with}."])
+    return "\n".join(
+        [
+            *("| " + " | ".join(line) + " |" for line in lines),
+            "",
+            f"{when}; {made_with}.",
+            *(["", f"{idle}."] if idle else []),
+        ]
+    )
 
 
 def main() -> int:
@@ -118,8 +133,9 @@ def main() -> int:
         "--per-second", type=float, default=210.0, help="calls a second; default: %(default)s"
     )
     parser.add_argument(
-        "--only", action="append", metavar="TEXT", help="changes whose name holds this; repeats"
-    )
+        "--only", action="append", metavar="TEXT",
+        help="changes whose name holds this; repeats. There are: " + "; ".join(each.name for each in CHANGES),
+    )  # fmt: skip
     parser.add_argument("--keep", action="store_true", help="leave the hosts as they are")
     parser.add_argument(
         "--as-is", action="store_true", help="take kept hosts as they are, deploy nothing first"
@@ -146,6 +162,7 @@ def main() -> int:
             operators.fleet.run("ansible-playbook", "playbooks/test_hosts_create.yml", *own)
         return _run(operators, changes, arguments)
     finally:
+        forget_release(operators)
         if not arguments.keep:
             operators.fleet.run("ansible-playbook", "playbooks/test_hosts_remove.yml", *own)
 
@@ -160,13 +177,17 @@ def _run(operators: Operators, changes: list[Change], arguments: argparse.Namesp
     pace = Pace(arguments.per_second, one_stream_in=5, tokens=5, pause_s=0.8)
     made_with = versions(Hosts(operators.fleet, PREFIX))
     trials: list[Trial] = []
+    idle = ""
     for change in changes:
         trials.append(try_change(operators, change, pace))
+        if change is ADD_HOST:
+            idle = unchanged(operators)
         sys.stdout.write(" | ".join(trials[-1].row()) + "\n")
         sys.stdout.write("".join(f"{problem}\n" for problem in trials[-1].problems(200)))
+        sys.stdout.write(f"{idle}\n" if change is ADD_HOST else "")
         sys.stdout.flush()
         if not arguments.only:
-            text = table(trials, made_with)
+            text = table(trials, made_with, idle)
             write(REPOSITORY / "docs/operations.md", text, "make operations-under-load")
     return 1 if any(trial.problems(200) for trial in trials) else 0
 
