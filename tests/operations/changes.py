@@ -15,6 +15,7 @@ from typing import Any
 from support.fleet import REPOSITORY, Fleet
 
 THIRD_HOST = REPOSITORY / "tests/operations/third_host.yml"
+RELEASE = REPOSITORY / "build/operations_release.yml"
 # Streams last up to 20 seconds; containers, drained, wait for them.
 _VARIABLES: dict[str, Any] = {
     "gateway_workers": 1,
@@ -29,6 +30,8 @@ class Operators:
 
     inventories: tuple[Path, ...]
     variables: dict[str, Any] = field(default_factory=lambda: dict(_VARIABLES))
+    release: str = ""
+    """Tag of the images that were made to upgrade to; empty where none were."""
 
     @property
     def fleet(self) -> Fleet:
@@ -101,7 +104,10 @@ def make_release(operators: Operators) -> None:
         _docker(
             "build", "--quiet", "--tag", f"{name}:{tag}", "-", said=f"FROM {image}\nLABEL release={tag}\n"
         )
-    operators.variables |= {"container_image_source": "control", "container_image_tag": tag}
+    # As users do it, in an inventory: with -e it would be the tag of Fluent Bit's image, too.
+    images = {"container_image_source": "control", "container_image_tag": tag}
+    RELEASE.write_text(json.dumps({"all": {"vars": images}}))
+    operators.release, operators.inventories = tag, (*operators.inventories, RELEASE)
 
 
 def _docker(*words: str, said: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -113,10 +119,10 @@ def _docker(*words: str, said: str = "", check: bool = True) -> subprocess.Compl
 
 def forget_release(operators: Operators) -> None:
     """Remove the other version's images from this machine."""
-    tag = operators.variables.get("container_image_tag")
-    for name in ("llm-gateway", "llm-gateway-tools") if tag else ():
-        _docker("rmi", f"{name}:{tag}", check=False)
-        (REPOSITORY / f"build/images/{name}:{tag}.tar.gz").unlink(missing_ok=True)
+    for name in ("llm-gateway", "llm-gateway-tools") if operators.release else ():
+        _docker("rmi", f"{name}:{operators.release}", check=False)
+        (REPOSITORY / f"build/images/{name}:{operators.release}.tar.gz").unlink(missing_ok=True)
+    RELEASE.unlink(missing_ok=True)
 
 
 def upgrade(operators: Operators) -> None:
