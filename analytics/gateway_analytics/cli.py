@@ -1,5 +1,6 @@
 """The command line's entry."""
 
+import signal
 import sys
 import traceback
 
@@ -47,6 +48,8 @@ def gateway_analytics() -> None:
 
 def main() -> None:
     """Run, and end with one of the exit codes that all programs share."""
+    # The first process of a container has no other way to end on SIGTERM, as of `docker stop` and `timeout`.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         result = gateway_analytics.main(prog_name="gateway-analytics", standalone_mode=False)
         sys.exit(result if isinstance(result, int) else ExitCode.OK)

@@ -22,6 +22,11 @@ _COLUMNS = (
 )
 
 
+def shown(by: Sequence[str]) -> tuple[Column, ...]:
+    """The columns of a comparison in these groups."""
+    return (*columns(by), *_COLUMNS)
+
+
 def compared(
     records: Records, by: Sequence[str], books: Sequence[PriceBook], before: Rate, after: Rate
 ) -> Report:
@@ -40,7 +45,7 @@ def compared(
     return Report(
         "",
         records.range,
-        (*columns(by), *_COLUMNS),
+        shown(by),
         rows,
         _row(*totals),
         records.warnings,

@@ -182,7 +182,9 @@ def _shown(value: Any, column: Column) -> str:
         case bool():
             return "yes" if value else "no"
         case Decimal():
-            return f"{value:,.6f}" if not 0 < value < _SMALLEST_SHOWN else f"<{_SMALLEST_SHOWN}"
+            if value and abs(value) < _SMALLEST_SHOWN:
+                return f"<{_SMALLEST_SHOWN}" if value > 0 else f">-{_SMALLEST_SHOWN}"
+            return f"{value:,.6f}"
         case float():
             return f"{value:,.1f}"
         case int() if column.kind == "int":

@@ -11,7 +11,7 @@ import click
 
 from gateway_analytics.options import Query, query_options
 from gateway_analytics.problems import UsageProblem
-from gateway_analytics.report import Column, Report
+from gateway_analytics.report import Column, Report, check_order
 from gateway_contracts.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def command(query: Query, path: Path, on: datetime | None, check: bool) -> None:
         raise UsageProblem(
             "budgets have their own periods and groups. Leave out --since, --until, --last and --by."
         )
+    check_order(query.sort, _COLUMNS)
     report = standings(query, path, on)
     report.arrange([query.sort] if query.sort else [], query.limit)
     if query.output and query.output.suffix == ".prom":
@@ -129,6 +130,8 @@ def _of_period(query: Query, budgets: "list[Budget]", period: tuple[Any, Any], n
         groups: list[tuple[Mapping[str, Any], Any]] = [
             (dict(zip(by, key, strict=True)), cost) for key, cost in priced.groups.items()
         ]
+        when = f"{period[0]}" if period[0] == period[1] else f"{period[0]} to {period[1]}"
+        warnings = [f"{when}: {warning}" for warning in priced.warnings]
         part = elapsed(records.range.since or "", records.range.until or "", now)
         rows = [
             {
@@ -140,7 +143,7 @@ def _of_period(query: Query, budgets: "list[Budget]", period: tuple[Any, Any], n
             | standing(budget, groups, part)
             for budget in budgets
         ]
-        return Report("budget", records.range, _COLUMNS, rows, {}, records.warnings + priced.warnings)
+        return Report("budget", records.range, _COLUMNS, rows, {}, records.warnings + warnings)
 
     return ask(
         replace(query, since=period[0].isoformat(), until=period[1].isoformat(), last=None), answer, kept=SUMS

@@ -8,7 +8,7 @@ import click
 
 from gateway_analytics.options import Query, query_options
 from gateway_analytics.problems import UsageProblem
-from gateway_analytics.report import Column, Report
+from gateway_analytics.report import Column, Report, check_order
 from gateway_contracts.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def command(query: Query) -> None:
         raise UsageProblem("doctor has no groups. Leave out --by.")
     if any(query.filters.values()):
         raise UsageProblem("doctor looks at the whole store. Leave out filters such as --model.")
+    check_order(query.sort, _COLUMNS)
     if query.since is query.until is query.last is None:
         query = replace(query, last=_PERIOD)
     book = load_book(query.prices, query.as_of)

@@ -9,7 +9,7 @@ import click
 
 from gateway_analytics.options import Query, query_options
 from gateway_analytics.problems import UsageProblem
-from gateway_analytics.report import Column, Kind, Report
+from gateway_analytics.report import Column, Kind, Report, check_order
 
 if TYPE_CHECKING:
     from gateway_analytics.records import Records
@@ -67,6 +67,8 @@ def command(query: Query, focus: bool) -> None:  # noqa: ARG001 -- the one form 
 
     if query.by or query.tz != "UTC":
         raise UsageProblem("FOCUS charges are per UTC day. Leave out --by and --tz.")
+    columns = [Column(name, kind) for name, kind in _FOCUS]
+    check_order(query.sort, columns)
     if query.form == "table":
         query = replace(query, form="csv")
     book = load_book(query.prices, query.as_of)
@@ -80,7 +82,6 @@ def command(query: Query, focus: bool) -> None:  # noqa: ARG001 -- the one form 
                 tokens = (cost.input_tokens or 0) + (cost.output_tokens or 0)
                 rows.append(_charge(dict(zip(_BY, key, strict=True)), cost.spent_usd, tokens))
                 charged.append(cost.spent_usd)
-        columns = [Column(name, kind) for name, kind in _FOCUS]
         report = Report(
             "export",
             records.range,

@@ -8,7 +8,7 @@ import click
 
 from gateway_analytics.options import Query, query_options
 from gateway_analytics.problems import UsageProblem
-from gateway_analytics.report import Column, Kind, Report
+from gateway_analytics.report import Column, Kind, Report, check_order
 
 if TYPE_CHECKING:
     import duckdb
@@ -44,7 +44,7 @@ def command(query: Query, statement: str) -> None:
 
         create_views(records, book)
         _lock(records.connection, query)
-        columns, rows = _select(records.connection, statement)
+        columns, rows = _select(records.connection, statement, query.sort)
         report = Report(
             "query", records.range, columns, rows, {}, records.warnings, records.notes, total_row=False
         )
@@ -73,7 +73,7 @@ def _lock(connection: "duckdb.DuckDBPyConnection", query: Query) -> None:
 
 
 def _select(
-    connection: "duckdb.DuckDBPyConnection", statement: str
+    connection: "duckdb.DuckDBPyConnection", statement: str, order: str | None
 ) -> tuple[list[Column], list[dict[str, Any]]]:
     import duckdb
 
@@ -81,16 +81,15 @@ def _select(
         statements = connection.extract_statements(statement)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise UsageProblem("query takes one SELECT: nothing in a store is changed from here.")
-        cursor = connection.execute(statements[0])
-        names = [column[0] for column in cursor.description or ()]
-        kinds = [str(column[1]) for column in cursor.description or ()]
-        if _ZONED in kinds:
-            cursor = connection.execute(_with_texts(statements[0].query, kinds))
-        values = cursor.fetchall()
+        shape = connection.sql(statements[0].query)  # not executed yet
+        names, kinds = shape.columns, [str(kind) for kind in shape.types]
+        unique = [n if names.count(n) == 1 else f"{n}_{number}" for number, n in enumerate(names, 1)]
+        check_order(order, [Column(name) for name in unique])
+        text = statements[0].query
+        values = connection.execute(_with_texts(text, kinds) if _ZONED in kinds else text).fetchall()
     except duckdb.Error as error:
         text = str(error).strip()
         raise UsageProblem(f"the query cannot be answered: {text}") from None
-    unique = [name if names.count(name) == 1 else f"{name}_{number}" for number, name in enumerate(names, 1)]
     rows = [{name: _plain(value) for name, value in zip(unique, row, strict=True)} for row in values]
     return [Column(name, _kind(rows, name)) for name in unique], rows
 

@@ -9,7 +9,7 @@ import click
 
 from gateway_analytics.options import Query, query_options
 from gateway_analytics.problems import UsageProblem
-from gateway_analytics.report import Column, Report
+from gateway_analytics.report import Column, Report, check_order
 
 if TYPE_CHECKING:
     from gateway_analytics.costing import Cost
@@ -38,19 +38,23 @@ _CENT = Decimal("0.01")
 def command(query: Query, file: Path, everything: bool) -> None:
     """Compare a provider's usage or cost export (CSV or JSON) with the store, per UTC day and model.
 
-    Shows where they differ by a cent or in tokens, and the likely cause. difference_usd is theirs less ours.
+    Shows where they differ by a cent or in tokens, and the likely cause. difference_usd is theirs less ours;
+    what an export of costs does not have counts there as nothing.
     """
     from gateway_analytics.calls import ask
     from gateway_analytics.costing import costs, exact_sum, load_book
     from gateway_analytics.output import write
     from gateway_analytics.provider_export import read_export
+    from gateway_analytics.records import plural
     from gateway_analytics.totals import SUMS
 
     if len(query.filters["provider"]) != 1:
         raise UsageProblem("whose account is it? Give one --provider NAME, such as openai.")
     if query.by or query.tz != "UTC":
         raise UsageProblem("providers account per UTC day and model. Leave out --by and --tz.")
+    check_order(query.sort, _COLUMNS)
     theirs = read_export(file)
+    has_costs = any(used.cost_usd is not None for used in theirs.values())
     accounted = sorted({day for day, _ in theirs})
     if accounted and not query.last:
         query = replace(query, since=query.since or accounted[0], until=query.until or accounted[-1])
@@ -59,7 +63,8 @@ def command(query: Query, file: Path, everything: bool) -> None:
     def answer(records: "Records") -> Report:
         priced = costs(records, book, ("day", "model"))
         ours = {(d, m or ""): cost for (d, m), cost in priced.groups.items() if d in accounted}
-        rows = [_row(key, theirs.get(key), ours.get(key)) for key in sorted(theirs.keys() | ours.keys())]
+        keys = sorted(theirs.keys() | ours.keys())
+        rows = [_row(key, theirs.get(key), ours.get(key), has_costs=has_costs) for key in keys]
         total: dict[str, Any] = {}
         for column in _COLUMNS:
             known = [row[column.name] for row in rows if row[column.name] is not None]
@@ -69,7 +74,7 @@ def command(query: Query, file: Path, everything: bool) -> None:
         if not everything:
             rows = [row for row in rows if row["likely_cause"] is not None]
             if agreeing:
-                records.notes.append(f"{len(agreeing)} days and models agree and are left out: use --all.")
+                records.notes.append(f"left out, as they agree: {plural(len(agreeing), 'row')}. Use --all.")
         report = Report(
             "reconcile",
             records.range,
@@ -85,13 +90,16 @@ def command(query: Query, file: Path, everything: bool) -> None:
     write(ask(query, answer, kept=SUMS), query.form, query.output)
 
 
-def _row(key: tuple[str, str], theirs: "Used | None", ours: "Cost | None") -> dict[str, Any]:
+def _row(
+    key: tuple[str, str], theirs: "Used | None", ours: "Cost | None", *, has_costs: bool
+) -> dict[str, Any]:
     from gateway_analytics.costing import exact_sum
 
     provider_tokens = _sum(theirs)
     tokens = _sum(ours)
     provider_cost = theirs.cost_usd if theirs else None
     cost = ours.cost_usd if ours else Decimal(0)
+    billed = Decimal(0) if theirs is None and has_costs and cost is not None else provider_cost
     return {
         "day": key[0],
         "model": key[1] or None,
@@ -101,9 +109,7 @@ def _row(key: tuple[str, str], theirs: "Used | None", ours: "Cost | None") -> di
         "tokens": tokens,
         "provider_cost_usd": provider_cost,
         "cost_usd": cost,
-        "difference_usd": None
-        if provider_cost is None
-        else exact_sum((provider_cost, (cost or Decimal(0)).copy_negate())),
+        "difference_usd": None if billed is None else exact_sum((billed, (cost or Decimal(0)).copy_negate())),
         "likely_cause": _cause(theirs, ours, provider_tokens, tokens),
     }
 

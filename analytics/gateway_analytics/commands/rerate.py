@@ -6,7 +6,7 @@ import click
 
 from gateway_analytics.options import Query, query_options
 from gateway_analytics.problems import UsageProblem
-from gateway_analytics.report import Report
+from gateway_analytics.report import Report, check_order
 
 _BY = ("day", "model", "api_key")
 
@@ -30,7 +30,7 @@ def command(query: Query, against: Path | None, everything: bool) -> None:
     closed month.
     """
     from gateway_analytics.calls import ask
-    from gateway_analytics.comparison import compared, differs
+    from gateway_analytics.comparison import compared, differs, shown
     from gateway_analytics.costing import load_book, rate
     from gateway_analytics.output import write
     from gateway_analytics.records import Records, plural
@@ -38,11 +38,12 @@ def command(query: Query, against: Path | None, everything: bool) -> None:
 
     if query.prices is None and against is None and query.as_of is None:
         raise UsageProblem("nothing to compare. Give --prices NEW.yml, --against OLD.yml or --as-of DATE.")
+    by = query.by or _BY
+    check_order(query.sort, shown(by))
     after = load_book(query.prices)
     # With --as-of alone a book is compared with itself.
     old = against or (query.prices if query.as_of else None)
     before = load_book(old, query.as_of)
-    by = query.by or _BY
 
     def answer(records: Records) -> Report:
         report = compared(

@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +13,7 @@ from gateway_analytics.options import Query, query_options
 from gateway_analytics.problems import UsageProblem
 from gateway_analytics.report import Column, Report
 from gateway_analytics.sql_text import sql
+from gateway_analytics.timerange import TimeRange
 
 if TYPE_CHECKING:
     from gateway_analytics.records import Records
@@ -31,6 +33,8 @@ _COLUMNS = (
     Column("request_id"),
 )
 _SHOWN = 10
+# How far to look back for the newest calls of a store, which may hold years; at last as far as it reaches.
+_LOOKS = ("1d", "30d", None)
 _POLL_SECONDS = 0.5
 
 
@@ -60,16 +64,23 @@ def command(query: Query, follow: bool, stop_after: int | None) -> None:
         raise UsageProblem(
             "-f follows records as they arrive, and none arrive in a bucket. Name the store's directory."
         )
+    shown = query.limit or _SHOWN
     follower = Follower(query.store / "incoming" / "requests") if follow and query.store else None
 
     def answer(records: "Records") -> Report:
-        rows = records.rows(sql("calls", limit=query.limit or _SHOWN))
-        shown = [{column.name: row[column.name] for column in _COLUMNS} for row in reversed(rows)]
+        newest = records.rows(sql("calls", limit=shown))
+        rows = [{column.name: row[column.name] for column in _COLUMNS} for row in reversed(newest)]
         return Report(
-            "tail", records.range, _COLUMNS, shown, {}, records.warnings, records.notes, total_row=False
+            "tail", records.range, _COLUMNS, rows, {}, records.warnings, records.notes, total_row=False
         )
 
-    report = ask(query, answer)
+    anywhere = query.store is not None and query.since is query.until is query.last is None
+    for period in _LOOKS if anywhere else (query.last,):
+        report = ask(replace(query, last=period), answer)
+        if len(report.rows) == shown:
+            break
+    if anywhere:
+        report.range = TimeRange(query.tz)
     if follower is None:
         write(report, query.form, query.output)
         return
@@ -125,7 +136,8 @@ def _print(row: Mapping[str, Any], form: str) -> None:
     if form == "jsonl":
         line = json.dumps(row)
     else:
-        cells = ["-" if value is None else shortened(str(value)) for value in row.values()]
+        texts = (f"{value:,.1f}" if isinstance(value, float) else value for value in row.values())
+        cells = ["-" if text is None else shortened(str(text)) for text in texts]
         line = "  ".join(cells)
     sys.stdout.write(line + "\n")
     sys.stdout.flush()

@@ -8,7 +8,7 @@ import click
 
 from gateway_analytics.grouping import DIMENSIONS
 from gateway_analytics.options import Query, query_options
-from gateway_analytics.report import Column, Report
+from gateway_analytics.report import Column, Report, check_order
 from gateway_analytics.sql_text import sql
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def command(query: Query) -> None:
     from gateway_analytics.output import write
     from gateway_analytics.records import Records, plural
 
+    check_order(query.sort, _COLUMNS)
     book = load_book(query.prices, query.as_of)
     by = query.by or _BY
 

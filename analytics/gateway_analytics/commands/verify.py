@@ -7,7 +7,7 @@ import click
 from gateway_analytics.grouping import columns
 from gateway_analytics.options import Query, query_options
 from gateway_analytics.problems import UsageProblem
-from gateway_analytics.report import Column, Report
+from gateway_analytics.report import Column, Report, check_order
 from gateway_analytics.timerange import parse_period
 from gateway_contracts.exit_codes import ExitCode
 
@@ -51,6 +51,8 @@ def command(query: Query, check: bool, settle: str, overdue: str) -> None:
         raise UsageProblem(f"--{wrong[0].replace('_', '-')}: a load balancer does not know it. Leave it out.")
     if query.store is None:
         raise UsageProblem("verify looks at a store. Use --store in place of --results.")
+    shown = (*columns(by), *(Column(name, "int") for name in COUNTS))
+    check_order(query.sort, shown)
     store, hosts = query.store, query.filters["host"]
     settled, overdue_after = parse_period("--settle", settle), parse_period("--overdue", overdue)
     lost = 0
@@ -64,7 +66,7 @@ def command(query: Query, check: bool, settle: str, overdue: str) -> None:
         report = Report(
             "verify",
             records.range,
-            (*columns(by), *(Column(name, "int") for name in COUNTS)),
+            shown,
             [
                 {name: row[name] for name in by} | {name: int(row[name]) for name in COUNTS}
                 for row in rows

@@ -9,7 +9,7 @@ import click
 
 from gateway_analytics.options import Query, query_options
 from gateway_analytics.problems import UsageProblem
-from gateway_analytics.report import Report
+from gateway_analytics.report import Report, check_order
 from gateway_contracts.suggestion import did_you_mean
 
 if TYPE_CHECKING:
@@ -38,17 +38,18 @@ def command(query: Query, mapped: tuple[str, ...]) -> None:
     estimate.
     """
     from gateway_analytics.calls import ask
-    from gateway_analytics.comparison import compared
+    from gateway_analytics.comparison import compared, shown
     from gateway_analytics.costing import load_book, rate
     from gateway_analytics.output import write
     from gateway_analytics.records import Records
     from gateway_analytics.totals import SUMS
 
+    by = query.by or _BY
+    check_order(query.sort, shown(by))
     book = load_book(query.prices, query.as_of)
     targets = dict(_target(book, text) for text in mapped)
     if query.store is not None and query.since is query.until is query.last is None:
         query = replace(query, last=_PERIOD)
-    by = query.by or _BY
     used: set[str] = set()
 
     def elsewhere(row: Mapping[str, Any]) -> "Rating":

@@ -143,14 +143,15 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_an_interrupt_ends_it_with_its_own_code(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_it_with_its_own_code(tmp_path: Path, sent: signal.Signals) -> None:
     pipe = tmp_path / "results.json"
     os.mkfifo(pipe)
     with subprocess.Popen(
         [PROGRAM, "costs", "--results", str(pipe)], stderr=subprocess.PIPE, text=True
     ) as process:
         with pipe.open("w"):  # it has opened the file and waits for more
-            process.send_signal(signal.SIGINT)
+            process.send_signal(sent)
             assert process.wait(60) == 130
         assert process.stderr is not None
         assert process.stderr.read().strip() == "interrupted"

@@ -206,21 +206,30 @@ def test_filters_narrow_and_repeat(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "column"),
+    ("question", "column"),
     [
+        ("budget --budgets budgets.yml", "percent"),
         ("costs", "requests"),
+        ("doctor", "status"),
         ("errors", "failed_requests"),
+        ("export --focus", "BilledCost"),
         ("keys", "requests"),
         ("latency", "requests"),
+        ("prices check", "model"),
+        ("reconcile bill.csv --provider openai", "tokens"),
         ("requests", "requests"),
+        ("rerate --as-of 2026-11-01", "day"),
+        ("top", "name"),
+        ("verify", "lost"),
         ("waste", "attempts"),
+        ("whatif --map gpt-4o=gpt-4o-mini", "model"),
     ],
 )
 def test_an_order_that_cannot_be_is_refused_before_the_store_is_read(
-    tmp_path: Path, command: str, column: str
+    tmp_path: Path, question: str, column: str
 ) -> None:
     for order, said in (("prise", "there is no column 'prise'"), (f"{column}:up", "'up' is no direction")):
-        result = run(tmp_path / "no store", command, "--sort", order)
+        result = run(None, *question.split(), "--store", str(tmp_path / "no store"), "--sort", order)
         assert (result.exit_code, result.stdout) == (2, "")
         assert said in result.stderr
 

@@ -9,13 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from support.analytics_store import FAILED, Store, record, run
+from support.analytics_store import FAILED, Store, access_record, record, run
 
 BUDGETS = """schema_version: 1
 budgets:
   - {name: everything, limit_usd: "0.01"}
   - {user: ann, period: day, limit_usd: "5.00"}
   - {provider: anthropic, period: week, limit_usd: "0.003", warn_at_percent: 90}
+"""
+BILL = """date,model,requests,input_tokens,output_tokens,cost
+2026-10-31,gpt-4o-2024-08-06,2,2000,20,0.005
+2026-11-02,gpt-4o-2024-08-06,1,1000,100,3.50
+2026-11-02,=gpt|9,1,1000,100,0.25
 """
 # What is another one at every look: how long ago, how much disk is left, when it was made.
 PASSING = (
@@ -60,6 +65,8 @@ COMMANDS = {
     ],
     "export": ["export", "--focus", "--since", "2026-11-02"],
     "budget": ["budget", "--budgets", "BUDGETS", "--on", "2026-10-31", "--tz", "Europe/Berlin"],
+    "reconcile": ["reconcile", "BILL", "--provider", "openai"],
+    "verify": ["verify", "--by", "day"],
     "schema": ["schema"],
     "schema-access": ["schema", "access"],
 }
@@ -109,15 +116,23 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     ]
     store.compact(records[:3])
     store.append(records[2:])
+    store.append_access(
+        [
+            access_record("request-0003", received_at="2026-10-31T23:00:00.000Z", duration_ms=1236),
+            access_record("request-0099", received_at="2026-11-02T12:00:00.000Z"),
+        ]
+    )
     return store
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize("form", SUFFIXES)
 def test_output_is_as_it_was_agreed(store: Store, name: str, form: str) -> None:
-    budgets = store.path / "budgets.yml"
-    budgets.write_text(BUDGETS)
-    arguments = [str(budgets) if word == "BUDGETS" else word for word in (*COMMANDS[name], "--format", form)]
+    files = {"BUDGETS": BUDGETS, "BILL": BILL}
+    for file, text in files.items():
+        (store.path / file).write_text(text)
+    words = (*COMMANDS[name], "--format", form)
+    arguments = [str(store.path / word) if word in files else word for word in words]
     result = run(None if arguments[0] in ("prices", "schema") else store, *arguments)
     assert result.exit_code == 0, result.output
     agreed(f"{name}.{SUFFIXES[form]}", result.stdout)

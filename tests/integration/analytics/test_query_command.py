@@ -123,6 +123,15 @@ def test_moments_are_in_the_users_zone_and_rows_stay_in_order(store: Store) -> N
     assert [row["received_at"] for row in rows] == [f"2026-11-02T11:00:0{n}.000000+01:00" for n in (3, 2, 1)]
 
 
+def test_an_order_that_cannot_be_is_refused_before_the_query_runs(store: Store) -> None:
+    store.append([record(1)])
+    statement = "SELECT error('it ran'), received_at FROM requests"
+    refused = run(store, "query", statement, "--sort", "prise")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "there is no column 'prise'" in refused.stderr
+    assert "it ran" in run(store, "query", statement, "--sort", "received_at").stderr
+
+
 def test_values_of_every_type_are_written(store: Store) -> None:
     store.append([record(1)])
     statement = (

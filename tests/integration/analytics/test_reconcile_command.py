@@ -45,6 +45,24 @@ def test_days_and_models_that_differ_are_shown_with_their_cause(store: Store, tm
     assert rows_by(everything, "day", "model")["2026-11-02", "gpt-4o-2024-08-06"]["likely_cause"] is None
 
 
+def test_the_total_difference_is_that_of_the_totals(store: Store, tmp_path: Path) -> None:
+    """Also where the bill lacks a model that was called: it is nothing there, and all of it is missing."""
+    bill = tmp_path / "bill.csv"
+    bill.write_text("date,model,cost\n2026-11-02,gpt-4o-2024-08-06,2.00\n")
+    answer = ask(store, "reconcile", str(bill), "--provider", "openai")
+    rows = rows_by(answer, "model")
+    assert {model: (row["provider_cost_usd"], row["difference_usd"]) for model, row in rows.items()} == {
+        "gpt-4o-2024-08-06": ("2.00", "-0.50"),
+        "gpt-6-sol": (None, "-4.00"),
+    }
+    money = ("provider_cost_usd", "cost_usd", "difference_usd")
+    assert [answer["totals"][name] for name in money] == ["2.00", "6.50", "-4.50"]
+    usage = tmp_path / "usage.csv"
+    usage.write_text("date,model,input_tokens,output_tokens\n2026-11-02,gpt-4o-2024-08-06,900000,0\n")
+    rows = ask(store, "reconcile", str(usage), "--provider", "openai")["rows"]
+    assert [row["difference_usd"] for row in rows] == [None, None]  # it says nothing of costs
+
+
 def test_the_pages_of_an_api_are_read(store: Store, tmp_path: Path) -> None:
     pages = {
         "object": "page",

@@ -76,18 +76,24 @@ def test_costs_add_up(
     assert (Decimal(totals["cost_usd"] or 0), totals["unpriced_requests"]) == by_hand(records)
 
 
-@settings(max_examples=10, deadline=None)
-@given(records=many(), command=st.sampled_from(["costs", "requests", "keys", "waste", "latency"]))
+@settings(max_examples=12, deadline=None)
+@given(
+    records=many(),
+    command=st.sampled_from(
+        ["costs", "requests", "keys", "waste", "latency", "rerate --as-of 2025-01-01 --all"]
+    ),
+)
 def test_json_lines_and_csv_say_what_json_says(
     numbered: Iterator[Path], records: list[dict[str, Any]], command: str
 ) -> None:
     store = Store(next(numbered))
     store.append(records)
     by = ["--by", "api_key", "--by", "model"]
-    rows = ask(store, command, *by)["rows"]
-    lines = run(store, command, *by, "--format", "jsonl").stdout.splitlines()
+    words = command.split()
+    rows = ask(store, *words, *by)["rows"]
+    lines = run(store, *words, *by, "--format", "jsonl").stdout.splitlines()
     assert [json.loads(line) for line in lines] == rows
-    table = list(csv.DictReader(io.StringIO(run(store, command, *by, "--format", "csv").stdout)))
+    table = list(csv.DictReader(io.StringIO(run(store, *words, *by, "--format", "csv").stdout)))
     assert [list(row) for row in table] == [list(row) for row in rows]
     assert [list(row.values()) for row in table] == [
         ["" if value is None else str(value) for value in row.values()] for row in rows

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway_analytics.options import Query, query_options
-from gateway_analytics.report import Column, Report
+from gateway_analytics.report import Column, Report, check_order
 from gateway_analytics.timerange import TimeRange
 from gateway_contracts.exit_codes import ExitCode
 
@@ -40,6 +40,7 @@ def command(query: Query) -> None:
     from gateway_analytics.price_check import findings
     from gateway_analytics.totals import SUMS
 
+    check_order(query.sort, _COLUMNS)
     book = load_book(query.prices, query.as_of)
     rows: list[dict[str, Any]] = [asdict(finding) | {"requests": None} for finding in findings(book)]
     report = Report("prices check", TimeRange(query.tz), _COLUMNS, rows)
