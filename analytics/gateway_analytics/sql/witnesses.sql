@@ -24,10 +24,7 @@ SELECT
     -- Of several tries, the last.
     regexp_extract(upstream_address, '[^ ,]+$') AS gateway,
     coalesce(regexp_extract(upstream_connect_ms, '[^ ,]+$'), '') NOT IN ('', '-') AS connected,
-    -- When the header of its answer came.
-    received_at + to_milliseconds(
-        CAST(TRY_CAST(regexp_extract(upstream_header_ms, '[^ ,]+$') AS DOUBLE) AS BIGINT)
-    ) AS answered_at
+    regexp_extract(upstream_header_ms, '[^ ,]+$') AS header_ms
 FROM access_records;
 
 -- Which gateway has which address: known from the calls that both witnesses saw.
@@ -49,8 +46,8 @@ FROM boots AS before JOIN boots AS after
 
 CREATE OR REPLACE TEMP TABLE explained AS
 SELECT
-    passed.request_id, passed.received_at, coalesce(gateways.host, passed.host) AS host, passed.http_status,
-    gateways.instance, passed.answered_at, passed.ended_at,
+    passed.received_at, passed.header_ms, passed.ended_at,
+    coalesce(gateways.host, passed.host) AS host, gateways.instance,
     CASE
         WHEN finals.request_id IS NOT NULL THEN 'recorded'
         WHEN passed.limited THEN 'limited'
@@ -60,7 +57,7 @@ SELECT
         WHEN coalesce(newest.last_at < passed.ended_at, true) AND passed.ended_at > getvariable('overdue')
             THEN 'not_yet_shipped'
         -- The load balancer never got an answer, and it was not the caller who left.
-        WHEN passed.answered_at IS NULL AND passed.http_status <> 499 THEN 'in_flight'
+        WHEN coalesce(passed.header_ms, '') IN ('', '-') AND passed.http_status <> 499 THEN 'in_flight'
         WHEN EXISTS (
             FROM ends
             WHERE ends.host = gateways.host AND ends.instance = gateways.instance
@@ -76,13 +73,18 @@ WHERE {call_in_range};
 
 -- A gateway that answers one call did not end with another that was over before: the record of that is lost.
 CREATE OR REPLACE TEMP TABLE last_answers AS
+WITH answers AS (
+    SELECT host, instance, received_at + to_milliseconds(TRY_CAST(header_ms AS DOUBLE)) AS answered_at
+    FROM explained
+    WHERE class = 'in_flight'
+)
 SELECT ends.*, max(answered_at) AS answered_at
-FROM ends LEFT JOIN explained ON explained.host = ends.host AND explained.instance = ends.instance
-    AND class = 'in_flight' AND answered_at >= ends.last_at AND answered_at <= ends.first_at
+FROM ends LEFT JOIN answers ON answers.host = ends.host AND answers.instance = ends.instance
+    AND answered_at >= ends.last_at AND answered_at <= ends.first_at
 GROUP BY ALL;
 
 UPDATE explained SET class = 'lost'
-WHERE class = 'in_flight' AND answered_at IS NOT NULL AND NOT EXISTS (
+WHERE class = 'in_flight' AND TRY_CAST(header_ms AS DOUBLE) IS NOT NULL AND NOT EXISTS (
     FROM last_answers AS ends
     WHERE ends.host = explained.host AND ends.instance = explained.instance
         AND ends.last_at <= explained.ended_at AND ends.first_at >= explained.received_at
