@@ -122,7 +122,8 @@ class Costs:
         if self.total.cost_usd is None or (not self.unpriced and set(self.total.spent) <= {"computed_usd"}):
             return None
         parts = [f"{dollars(self.total.spent[e])} {_IN_WORDS[e]}" for e in EVIDENCE if e in self.total.spent]
-        text = dollars(self.total.cost_usd) + (f": {', '.join(parts)}" if parts else "")
+        whole = [dollars(self.total.cost_usd)] if len(parts) != 1 else []
+        text = ": ".join([*whole, ", ".join(parts)] if parts else whole)
         models = Counter[str]()
         for (model, _), count in self.unpriced.items():
             models[model] += count

@@ -35,7 +35,8 @@ def write_text(text: str, output: Path | None) -> None:
 
 def tell(report: Report) -> None:
     """Write what to know about the report to standard error."""
-    for line in (*report.notes, *(f"warning: {warning}" for warning in report.warnings)):
+    nothing = [] if report.rows or report.notes else ["nothing fits the range and the filters."]
+    for line in (*nothing, *report.notes, *(f"warning: {warning}" for warning in report.warnings)):
         click.echo(visible(line), err=True)
 
 

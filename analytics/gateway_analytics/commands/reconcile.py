@@ -69,7 +69,8 @@ def command(query: Query, file: Path, everything: bool) -> None:
         for column in _COLUMNS:
             known = [row[column.name] for row in rows if row[column.name] is not None]
             if column.kind in ("int", "usd"):
-                total[column.name] = sum(known) if column.kind == "int" else exact_sum(known)
+                add = sum if column.kind == "int" else exact_sum
+                total[column.name] = add(known) if known else None
         agreeing = [row for row in rows if row["likely_cause"] is None]
         if not everything:
             rows = [row for row in rows if row["likely_cause"] is not None]

@@ -40,7 +40,7 @@ def command(query: Query, probe_user: tuple[str, ...]) -> None:
     The last line is what was spent on answers; all lines together are the whole cost.
     """
     from gateway_analytics.calls import ask
-    from gateway_analytics.costing import costs, exact_sum, load_book
+    from gateway_analytics.costing import costs, dollars, exact_sum, load_book
     from gateway_analytics.output import write
     from gateway_analytics.records import Records
 
@@ -65,10 +65,13 @@ def command(query: Query, probe_user: tuple[str, ...]) -> None:
             )
         rows.sort(key=lambda row: (row["spent_on"] == _ANSWERS, -(row["cost_usd"] or 0), row["spent_on"]))
         spent = [row["cost_usd"] for row in rows if row["spent_on"] != _ANSWERS and row["cost_usd"]]
+        wasted = None if total is None else exact_sum(spent)
+        if wasted is not None and total:
+            records.notes.append(f"{dollars(wasted)} of {dollars(total)} did not go to answers.")
         totals = {
             **priced.total.as_row(),
             "attempts": priced.total.attempts,
-            "wasted_usd": None if total is None else exact_sum(spent),
+            "wasted_usd": wasted,
         }
         report = Report(
             "waste",

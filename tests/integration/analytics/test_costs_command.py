@@ -92,7 +92,7 @@ def test_what_has_no_price_is_counted_named_and_never_free(store: Store) -> None
     summary, *warnings = result.stderr.splitlines()
     assert [f"warning: {warning}" for warning in answer["warnings"]] == warnings
     assert summary == (
-        f"$0.003500: $0.003500 computed from their token counts; plus 3 unpriced requests of {GPT_4O},"
+        f"$0.003500 computed from their token counts; plus 3 unpriced requests of {GPT_4O},"
         f" 2 unpriced requests of openai home-made, 1 unpriced request of {GPT_4O} (turbo)."
     )
     home_made = next(line for line in result.stdout.splitlines() if "home-made" in line)
@@ -203,6 +203,8 @@ def test_filters_narrow_and_repeat(store: Store) -> None:
     assert count("--api-key", "") == 2
     assert count("--host", "h1", "--status", "429") == 0
     assert count("--host", "') OR 1=1 --") == 0
+    for arguments in (("--model", "gpt4o"), ("--since", "2030-01-01")):
+        assert "nothing fits the range and the filters" in run(store, "costs", *arguments).stderr
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,7 @@ def test_waste_tells_its_kinds_apart(store: Store) -> None:
         ("probes", "failed attempts", "callers who left", "failed calls", "truncated answers", "answers"),
         "2.50",
     )
+    assert "$12.50 of $15.00 did not go to answers." in run(store, "waste").stderr
 
 
 def test_what_another_model_would_have_cost(store: Store) -> None:

@@ -59,8 +59,9 @@ def test_the_total_difference_is_that_of_the_totals(store: Store, tmp_path: Path
     assert [answer["totals"][name] for name in money] == ["2.00", "6.50", "-4.50"]
     usage = tmp_path / "usage.csv"
     usage.write_text("date,model,input_tokens,output_tokens\n2026-11-02,gpt-4o-2024-08-06,900000,0\n")
-    rows = ask(store, "reconcile", str(usage), "--provider", "openai")["rows"]
-    assert [row["difference_usd"] for row in rows] == [None, None]  # it says nothing of costs
+    answer = ask(store, "reconcile", str(usage), "--provider", "openai")
+    assert [row["difference_usd"] for row in answer["rows"]] == [None, None]  # it says nothing of costs
+    assert [answer["totals"][name] for name in money] == [None, "6.50", None]
 
 
 def test_the_pages_of_an_api_are_read(store: Store, tmp_path: Path) -> None:
