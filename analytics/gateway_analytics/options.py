@@ -1,6 +1,7 @@
 """The options that every read command has, and what they come to."""
 
 import functools
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -88,6 +89,15 @@ def chosen_format(form: str | None, output: Path | None) -> str:
     return form or SUFFIXES.get(output.suffix.lower() if output else "", "table")
 
 
+def _check_place(output: Path) -> None:
+    """Raise UsageProblem where a file cannot be written there: before a long question."""
+    place = output.absolute().parent
+    if str(output) != "-" and not os.access(place, os.W_OK | os.X_OK):
+        raise UsageProblem(
+            f"-o: {output} cannot be written: {place} is no directory that takes files. Name another place."
+        )
+
+
 def query_options(command: Command | None = None, *, store_required: bool = True) -> Callable[..., Any]:
     """Give a command the options of all read commands, as one `query`."""
     if command is None:
@@ -109,6 +119,8 @@ def query_options(command: Command | None = None, *, store_required: bool = True
         if values["owners"] is None and OWNED & set(values["by"]):
             raise UsageProblem("--by owner and --by team need --owners FILE, which says who owns which key.")
         output = values.pop("o")
+        if output is not None:
+            _check_place(output)
         query = Query(
             store=store,
             results=results,

@@ -54,9 +54,14 @@ def _write(writer: Callable[[IO[str]], object], output: Path | None) -> None:
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", newline="", dir=output.parent, prefix=f".{output.name}.", delete=False
         ) as file:
-            writer(file)
-        Path(file.name).chmod(0o666 & ~_umask())
-        Path(file.name).replace(output)
+            try:
+                writer(file)
+                file.flush()
+                Path(file.name).chmod(0o666 & ~_umask())
+                Path(file.name).replace(output)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
     except OSError as error:
         raise UsageProblem(f"-o: {output} cannot be written: {error.strerror}. Name another place.") from None
 

@@ -125,8 +125,10 @@ def ask(
                 continue
             if attempt < _TRIES and any(listed.vanished for listed in files.values()):
                 continue
-            reason = str(error).partition("\n")[0]
-            raise UsageProblem(f"the store cannot be read: {reason}") from error
+            reason = str(error).partition("\n")[0].rstrip(".")
+            raise UsageProblem(
+                f"the store cannot be read: {reason}. Run as a user who may, or put a good copy in its place."
+            ) from error
         except duckdb.OutOfMemoryException as error:
             raise UsageProblem(
                 "the question needs more memory than there is. Ask for a shorter time or fewer groups."

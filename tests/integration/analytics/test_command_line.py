@@ -116,9 +116,12 @@ def test_a_file_gets_the_format_of_its_name(store: Store, tmp_path: Path, name: 
 
 
 def test_a_file_that_cannot_be_written_is_named(store: Store, tmp_path: Path) -> None:
-    result = run(store, "costs", "-o", str(tmp_path / "none" / "a.csv"))
-    assert result.exit_code == 2
-    assert "a.csv cannot be written" in result.stderr
+    (tmp_path / "full.csv").mkdir()
+    for asked, name in ((store, "full.csv"), (tmp_path / "no store: it is not read first", "none/a.csv")):
+        result = run(asked, "costs", "-o", str(tmp_path / name))
+        assert result.exit_code == 2
+        assert f"{name} cannot be written" in result.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"full.csv", store.path.name}
 
 
 def test_data_goes_to_standard_output_and_nothing_else_does(store: Store) -> None:

@@ -154,6 +154,7 @@ def test_a_broken_parquet_file_is_named(store: Store) -> None:
     result = run(store, "costs")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "bad.parquet" in result.stderr
+    assert "put a good copy in its place" in result.stderr
 
 
 def test_a_store_whose_name_looks_like_a_pattern(tmp_path: Path) -> None:
