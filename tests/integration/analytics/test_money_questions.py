@@ -92,6 +92,7 @@ def some(draw: st.DrawFn) -> list[dict[str, Any]]:
             "final": draw(st.booleans()),
             "end_user": draw(st.sampled_from([None, "prober"])),
             "finish_reason": draw(st.sampled_from(["stop", "length", None])),
+            "service_tier": draw(st.sampled_from([None, "batch"])),
             "provider_cost_usd": draw(st.sampled_from([None, None, "0.123456789"])),
             "response_model": draw(st.sampled_from(["gpt-4o-2024-08-06", "gpt-6-sol", "home-made", None])),
             "input_tokens": draw(st.sampled_from([0, 7, 272_001, 10**9 + 7, None])),
