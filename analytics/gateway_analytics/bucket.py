@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -109,6 +108,8 @@ class Bucket:
 
     def open_for(self, connection: "duckdb.DuckDBPyConnection") -> None:
         """Let a connection read this bucket. Raises UsageProblem."""
+        from importlib.resources import files
+
         from gateway_analytics.engine import duckdb
 
         version = f"v{duckdb.__version__}"

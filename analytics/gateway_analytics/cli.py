@@ -2,7 +2,6 @@
 
 import signal
 import sys
-import traceback
 
 import click
 
@@ -63,6 +62,8 @@ def main() -> None:
         if str(error) == "Query interrupted":  # DuckDB's word for Ctrl-C, a RuntimeError
             click.echo("interrupted", err=True)
             sys.exit(ExitCode.INTERRUPTED)
+        import traceback
+
         traceback.print_exc()
         click.echo("This is a bug in gateway-analytics: please report it with the lines above.", err=True)
         sys.exit(ExitCode.INTERNAL)

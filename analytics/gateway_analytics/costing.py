@@ -14,7 +14,7 @@ from gateway_analytics.grouping import quoted, selected
 from gateway_analytics.price_sql import bounds_of, long_context_bracket, price_blanks
 from gateway_analytics.problems import UsageProblem
 from gateway_analytics.records import Records, plural
-from gateway_analytics.sql_text import sql
+from gateway_analytics.sql_text import set_list, sql
 from gateway_contracts.price_book import (
     EXACT,
     NEVER_BILLED,
@@ -205,23 +205,21 @@ def token_sums(
     condition: str = "true",
 ) -> list[dict[str, Any]]:
     """Sums of records that share a group and, in each of these books, a price."""
-    execute = records.connection.execute
-    execute("SET VARIABLE never_billed = CAST($classes AS VARCHAR[])", {"classes": sorted(NEVER_BILLED)})
-    execute(
-        "SET VARIABLE first_days = CAST($days AS DATE[])",
-        {"days": sorted({day.isoformat() for book in books for day in book.first_days})},
-    )
+    set_list(records.connection, "never_billed", sorted(NEVER_BILLED))
+    first_days = {day.isoformat() for book in books for day in book.first_days}
+    set_list(records.connection, "first_days", sorted(first_days), "DATE")
     bounds = bounds_of(books)
     columns = "".join(f'{expression} AS "{name}", ' for name, expression in (extra or {}).items())
     grouped = f"{selected(by)}{columns}CAST(timezone('UTC', received_at) AS DATE) AS utc_day, "
-    sums = sql("sums", by=grouped, condition=condition, **price_blanks(bounds))
+    sums = []
+    if records.has_records:  # the query takes as long to plan as to answer
+        sums.append(sql("sums", by=grouped, condition=condition, **price_blanks(bounds)))
     if records.has_kept:
         totals.check(records.connection, by, bounds, extra)
-        sums += sql(
-            "kept_sums", by=grouped, long_context_bracket=long_context_bracket("longest_input", bounds)
-        )
+        bracket = long_context_bracket("longest_input", bounds)
+        sums.append(sql("kept_sums", by=grouped, long_context_bracket=bracket))
     by_columns = "".join(f"{name}, " for name in quoted((*by, *(extra or {}))))
-    return records.rows(sql("costs", sums=sums, by_columns=by_columns))
+    return records.rows(sql("costs", sums="UNION ALL\n".join(sums), by_columns=by_columns))
 
 
 def rate(book: PriceBook, row: Mapping[str, Any]) -> Rating:

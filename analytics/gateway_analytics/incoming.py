@@ -65,10 +65,10 @@ def check(
 def _doubtful_lines(
     connection: "duckdb.DuckDBPyConnection", names: list[str], kind: RecordKind
 ) -> dict[str, int]:
-    import duckdb
-
     if not names:
         return {}
+    from gateway_analytics.engine import duckdb
+
     query = sql(
         "doubtful_lines",
         source=kind.careful_lines("CAST($files AS VARCHAR[])", ", filename = true"),

@@ -1,6 +1,5 @@
 """Reports written as a table, JSON, JSON lines, CSV or Markdown."""
 
-import csv
 import json
 import os
 import sys
@@ -92,6 +91,8 @@ def _jsonl(report: Report, file: IO[str]) -> None:
 
 
 def _csv(report: Report, file: IO[str]) -> None:
+    import csv
+
     # Plain line feeds: standard output may translate them, and RFC 4180 readers take both.
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(column.name for column in report.columns)

@@ -15,7 +15,7 @@ from gateway_analytics.manifest import Manifest
 from gateway_analytics.problems import UsageProblem
 from gateway_analytics.record_kind import ACCESS, REQUESTS, RecordKind
 from gateway_analytics.results import read_results
-from gateway_analytics.sql_text import sql
+from gateway_analytics.sql_text import set_list, sql
 from gateway_analytics.store import StoreFiles, list_files
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class Records:
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     has_kept: bool = False  # whether some days are in the view `kept_records` in place of `records`
+    has_records: bool = True  # whether there is anything in `records` besides
 
     def rows(self, query: str) -> list[dict[str, Any]]:
         """Every row of a query, by column name."""
@@ -171,9 +172,9 @@ def _open(
     connection.execute(f"CREATE TEMP TABLE {view}_template ({schema})")
     if query.results is not None:
         _insert(connection, read_results(query.results), directory)
-    _set(connection, f"{view}_incoming", checked.files)
+    set_list(connection, f"{view}_incoming", checked.files)
     filters = _filters(connection, query.filters) if kind is REQUESTS else "true"
-    _set(connection, f"{view}_parquet", parts)
+    set_list(connection, f"{view}_parquet", parts)
     # DuckDB refuses to read no files.
     none = f"(FROM {view}_template LIMIT 0)"
     no_lines = f"(SELECT * REPLACE (CAST(received_at AS VARCHAR) AS received_at) FROM {none})"  # noqa: S608 -- no input
@@ -214,6 +215,7 @@ def _replace_kept(
         return parts
     totals.view_kept(records.connection, found, _IN_RANGE, _filters(records.connection, query.filters))
     records.has_kept = True
+    records.has_records = bool(found.others or checked["records"].files)
     left = {"records": found.others}
     if access_parts:
         near = totals.around_days([*totals.days_of(found.others), *lines["records"]])
@@ -235,19 +237,15 @@ def _insert(
 ) -> None:
     path = directory / "results.jsonl"
     path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
-    _set(connection, "results_files", [str(path)])
+    set_list(connection, "results_files", [str(path)])
     connection.execute(sql("results", source=REQUESTS.lines("getvariable('results_files')")))
-
-
-def _set(connection: "duckdb.DuckDBPyConnection", variable: str, values: Sequence[str]) -> None:
-    connection.execute(f"SET VARIABLE {variable} = CAST($values AS VARCHAR[])", {"values": list(values)})
 
 
 def _filters(connection: "duckdb.DuckDBPyConnection", filters: Mapping[str, Sequence[str]]) -> str:
     conditions = []
     for name, values in filters.items():
         if values:
-            _set(connection, f"only_{name}", values)
+            set_list(connection, f"only_{name}", values)
             matches = (
                 f"list_contains(getvariable('only_{name}'), coalesce({e}, ''))" for e in _FILTERED[name]
             )

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway_analytics.price_sql import price_blanks
-from gateway_analytics.sql_text import sql
+from gateway_analytics.sql_text import set_list, sql
 from gateway_contracts.price_book import NEVER_BILLED
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def view_kept(connection: "duckdb.DuckDBPyConnection", kept: Kept, in_range: str
 
     Raises CannotServeError where a clock in the connection's time zone does not show whole hours then.
     """
-    connection.execute("SET VARIABLE totals_files = CAST($files AS VARCHAR[])", {"files": kept.files})
+    set_list(connection, "totals_files", kept.files)
     connection.execute(sql("kept", in_range=in_range, filters=filters))
     end = date.fromisoformat(max(kept.days)) + timedelta(days=1)
     ((odd,),) = connection.execute(

@@ -10,7 +10,7 @@ from gateway_analytics import totals
 from gateway_analytics.compaction import PARQUET, open_duckdb, quoted, sync_file
 from gateway_analytics.manifest import sync_directory
 from gateway_analytics.record_kind import ACCESS, REQUESTS, RecordKind
-from gateway_analytics.sql_text import sql
+from gateway_analytics.sql_text import set_list, sql
 from gateway_analytics.store import list_parts
 from gateway_contracts.price_book import NEVER_BILLED
 
@@ -38,9 +38,7 @@ def refresh(store: Path) -> int:
     directory.mkdir(exist_ok=True)
     with open_duckdb(store, _MEMORY, threads=2) as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(
-            "SET VARIABLE never_billed = CAST($classes AS VARCHAR[])", {"classes": sorted(NEVER_BILLED)}
-        )
+        set_list(connection, "never_billed", sorted(NEVER_BILLED))
         return sum(_make(connection, directory / name, *wanted[name]) for name in missing)
 
 

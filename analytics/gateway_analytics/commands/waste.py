@@ -43,6 +43,7 @@ def command(query: Query, probe_user: tuple[str, ...]) -> None:
     from gateway_analytics.costing import costs, dollars, exact_sum, load_book
     from gateway_analytics.output import write
     from gateway_analytics.records import Records
+    from gateway_analytics.sql_text import set_list
 
     book = load_book(query.prices, query.as_of)
     by = query.by
@@ -50,9 +51,7 @@ def command(query: Query, probe_user: tuple[str, ...]) -> None:
     check_order(query.sort, shown)
 
     def answer(records: Records) -> Report:
-        records.connection.execute(
-            "SET VARIABLE probe_users = CAST($users AS VARCHAR[])", {"users": list(probe_user)}
-        )
+        set_list(records.connection, "probe_users", probe_user)
         priced = costs(records, book, by, extra={"spent_on": _SPENT_ON})
         total = priced.total.cost_usd
         rows = []

@@ -1,5 +1,4 @@
-UNION ALL
--- The same from sums that are kept per day: columns in the order of sums.sql.
+-- The columns of sums.sql in its order, from sums that are kept per day.
 SELECT
     {by}
     basis, provider, response_model, request_model, service_tier,
