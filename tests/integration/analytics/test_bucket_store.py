@@ -270,7 +270,7 @@ def test_without_the_extension_it_says_what_to_install(
     store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     uploaded(store)
-    monkeypatch.setattr("gateway_analytics.bucket.files", lambda _package: tmp_path)
+    monkeypatch.setattr("importlib.resources.files", lambda _package: tmp_path)
     answer = run(None, "costs", "--store", URL)
     assert answer.exit_code == 2
     assert "Install duckdb-extension-httpfs==" in answer.output
