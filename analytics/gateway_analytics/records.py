@@ -75,7 +75,8 @@ def ask(
 
     With `access` there is a view `access_records` as well, of the load balancers' records, without filters;
     both views then reach a day beyond the range on either side: what belongs together has not the same time.
-    With `kept`, days of which that is kept may be in `kept_records` instead; `totals` says which.
+    With `kept`, days of which that is kept may be in `kept_records` instead; `totals` says which. `records`
+    need not reach beyond the range then.
     Asks again where compaction replaced a file between listing and reading it.
     """
     from gateway_analytics.engine import duckdb
@@ -96,7 +97,9 @@ def ask(
             span = timerange.resolve(connection, query.tz, query.since, query.until, query.last)
             connection.execute("SET VARIABLE margin = $margin", {"margin": margin})
             for view, kind in kinds.items():
-                dates = _shifted(span.first_utc_date, -margin), _shifted(span.last_utc_date, margin)
+                # Of days beyond the range, whoever can do with what is kept looks at access records alone.
+                reach = timedelta() if kept and kind is REQUESTS else margin
+                dates = _shifted(span.first_utc_date, -reach), _shifted(span.last_utc_date, reach)
                 files[view] = (
                     list_files(query.store, *dates, kind) if query.store is not None else StoreFiles([], [])
                 )

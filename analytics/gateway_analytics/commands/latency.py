@@ -106,7 +106,8 @@ def _question(records: "Records", by: Sequence[str], measures: Sequence[str], in
     values, sources = dict(_OWN), ["calls WHERE final"]
     if _BALANCER in measures:
         values = {_BALANCER: "load_balancer_us"}
-        sources = [f"({sql('shares', columns='calls.*, ')})", *(["kept"] if records.has_kept else [])]
+        sources = [f"({sql('shares', columns='calls.*, ')})"] if records.has_records else []
+        sources += ["kept"] if records.has_kept else []
     measured = ", ".join(f"CAST({values[name]} AS {integer}) AS {name}" for name in measures)
     select = f"SELECT {selected(by)}{measured} FROM "  # noqa: S608 -- no input
     return sql(
