@@ -13,10 +13,13 @@ from gateway_analytics.manifest import Manifest
 from gateway_analytics.record_kind import RecordKind
 from gateway_contracts.request_record import MAX_LINE_BYTES
 
-# What is in memory at once, and what becomes one part: about 200,000 records.
-GROUP_BYTES = 32 << 20
+# What is examined at once where there is a doubt, and what becomes one part: about 200,000 records.
+GROUP_BYTES = 16 << 20
 BATCH_BYTES = 192 << 20
 RETIRED = ".retired"
+
+# Batches that were made larger to be as many for one worker as for another are at most so much larger.
+_LARGER = 4 / 3
 
 _HOUR = re.compile(r"-(\d{8}T\d{2})\.jsonl")
 _SECONDS_AN_HOUR = 3600
@@ -45,16 +48,39 @@ Group = list[Slice]
 Batch = list[Group]
 
 
-def batches(store: Path, manifest: Manifest, kind: RecordKind, settle: float) -> Iterator[Batch]:
-    """All lines that are there now and were not read, files of the same hour together. Raises OSError."""
+def batches(
+    store: Path, manifest: Manifest, kind: RecordKind, settle: float, workers: int = 1
+) -> Iterator[Batch]:
+    """All lines that are there now and were not read, files of the same hour together. Raises OSError.
+
+    As many batches for each of the workers, where that makes them little larger.
+    """
+    size = _even_bytes(_unread_bytes(store, manifest, kind), workers)
     batch: Batch = []
+    read, number = 0, 1
     for group in _groups(store, manifest, kind, settle):
         batch.append(group)
-        if sum(one.end - one.start for some in batch for one in some) >= BATCH_BYTES:
+        read += sum(one.end - one.start for one in group)
+        if read >= number * size:
             yield batch
-            batch = []
+            batch, number = [], number + 1
     if batch:
         yield batch
+
+
+def _even_bytes(unread: int, workers: int) -> float:
+    """The size of batches that are as many for each worker, so that no worker is left with the last one."""
+    rounds = unread // (workers * BATCH_BYTES)
+    size = unread / (workers * rounds) if rounds else BATCH_BYTES
+    return size if size <= _LARGER * BATCH_BYTES else BATCH_BYTES
+
+
+def _unread_bytes(store: Path, manifest: Manifest, kind: RecordKind) -> int:
+    return sum(
+        (store / "incoming" / name).stat().st_size
+        - (manifest.files[name].consumed if name in manifest.files else 0)
+        for name in incoming_names(store, kind)
+    )
 
 
 def _groups(store: Path, manifest: Manifest, kind: RecordKind, settle: float) -> Iterator[Group]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
@@ -80,7 +81,11 @@ class Worker:
 def compact(store: Path, manifest: Manifest, kind: RecordKind, settle: float) -> Outcome:
     """Bring all whole lines of a kind into Parquet. Raises OSError, duckdb.Error."""
     outcome = Outcome()
-    todo = enumerate(batches.batches(store, manifest, kind, settle))
+    found = batches.batches(store, manifest, kind, settle, WORKERS)
+    first = next(found, None)
+    if first is None:
+        return outcome
+    todo = enumerate(chain([first], found))
     ahead: deque[Future[Prepared]] = deque()
     idle: SimpleQueue[Worker] = SimpleQueue()
     with (

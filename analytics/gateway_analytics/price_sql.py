@@ -41,4 +41,8 @@ def price_blanks(bounds: Sequence[int]) -> dict[str, str]:
 
 def long_context_bracket(column: str, bounds: Sequence[int]) -> str:
     """How many of these bounds a column of input tokens is above."""
-    return " + ".join(f"CAST(coalesce({column} > {bound}, false) AS TINYINT)" for bound in bounds) or "0"
+    if not bounds:
+        return "0"
+    above = " + ".join(f"CAST({column} > {bound} AS TINYINT)" for bound in bounds)
+    # Few inputs are above any.
+    return f"CASE WHEN {column} > {min(bounds)} THEN {above} ELSE 0 END"

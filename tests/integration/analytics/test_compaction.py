@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from gateway_analytics import batches, compact_run
+from gateway_analytics import batches, compact_run, housekeeping
 from gateway_contracts.request_record import encode
 from support.analytics_store import Store, ask, record, run
 
@@ -221,6 +221,21 @@ def test_what_cannot_be_written_is_one_clear_error_and_loses_nothing(store: Stor
     assert ask(store, "requests")["totals"]["requests"] == 2000
     assert compact(store)["records"] == 2000
     assert [path.name for path in store.path.rglob("*.tmp")] == []
+
+
+def test_work_is_divided_evenly_among_the_workers(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines of nine batches and a bit: one of two workers would be left with the last."""
+    monkeypatch.setattr(batches, "GROUP_BYTES", 4_000)
+    monkeypatch.setattr(batches, "BATCH_BYTES", 40_000)
+    monkeypatch.setattr(housekeeping, "SMALL_BYTES", 0)
+    records = 93 * 4_000 // len(encode(record(100)))
+    store.append(record(100 + n) for n in range(records))
+    compact(store)
+    rows = [count for (count,) in parquet(store, "count(*) OVER (PARTITION BY filename)")]
+    parts = [rows.count(count) // count for count in set(rows)]
+    assert sum(parts) == 8
+    assert min(rows) > 0.8 * max(rows)
+    assert len(rows) == records
 
 
 def test_access_records_are_unique_by_host_and_request(store: Store) -> None:
