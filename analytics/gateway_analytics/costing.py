@@ -210,7 +210,7 @@ def token_sums(
     set_list(records.connection, "first_days", sorted(first_days), "DATE")
     bounds = bounds_of(books)
     columns = "".join(f'{expression} AS "{name}", ' for name, expression in (extra or {}).items())
-    grouped = f"{selected(by)}{columns}CAST(timezone('UTC', received_at) AS DATE) AS utc_day, "
+    grouped = f"{selected(by)}{columns}CAST(utc(received_at) AS DATE) AS utc_day, "
     sums = []
     if records.has_records:  # the query takes as long to plan as to answer
         sums.append(sql("sums", by=grouped, condition=condition, **price_blanks(bounds)))

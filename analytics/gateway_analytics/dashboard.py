@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 from gateway_analytics.costing import Costs, costs
+from gateway_analytics.grouping import DIMENSIONS
 from gateway_analytics.records import Records
 from gateway_analytics.sql_text import sql
 from gateway_analytics.text import visible
@@ -19,7 +20,7 @@ from gateway_contracts.price_book import PriceBook, format_usd
 _MODELS, _KEYS = 8, 12
 _NAME = 80
 _OTHER = "other"
-_STEPS = {"day": "strftime(received_at, '%Y-%m-%d')", "hour": "strftime(received_at, '%Y-%m-%dT%H:00%z')"}
+_STEPS = {"day": DIMENSIONS["day"], "hour": "strftime(received_at, '%Y-%m-%dT%H:00%z')"}
 
 
 def collect(records: Records, book: PriceBook) -> tuple[dict[str, Any], Costs]:
@@ -28,7 +29,7 @@ def collect(records: Records, book: PriceBook) -> tuple[dict[str, Any], Costs]:
     `cube` has a row per step, model and key: their numbers, calls, failed calls, input and output tokens,
     cost in millionths of a dollar (rounded), and attempts without a price.
     """
-    days = records.rows("SELECT count(DISTINCT CAST(received_at AS DATE)) AS n FROM calls")[0]["n"]
+    days = records.rows("SELECT count(DISTINCT clock(received_at, '%Y-%m-%d')) AS n FROM calls")[0]["n"]
     step = _STEPS["day" if days > 2 else "hour"]
     priced = costs(records, book, ("model", "api_key"), extra={"step": step})
     groups = {

@@ -6,10 +6,10 @@ from gateway_analytics.report import Column
 
 # Column expressions over a record of the view `calls`; the session's time zone is the user's.
 DIMENSIONS = {
-    "day": "strftime(received_at, '%Y-%m-%d')",
+    "day": "clock(received_at, '%Y-%m-%d')",
     # With its offset from UTC: the hour that a change to winter time repeats is two hours.
     "hour": "zoned(received_at, '%Y-%m-%dT%H:00')",
-    "month": "strftime(received_at, '%Y-%m')",
+    "month": "clock(received_at, '%Y-%m')",
     "model": "coalesce(response_model, request_model)",
     "request_model": "request_model",
     "provider": "provider",

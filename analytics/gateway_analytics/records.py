@@ -91,7 +91,8 @@ def ask(
         try:
             connection.execute("SET enable_progress_bar = false")  # it would be drawn on standard output
             _bound_memory(connection)
-            connection.execute(sql("zoned"))
+            clock = "utc(moment)" if query.tz == "UTC" else "moment"
+            connection.execute(sql("moments", clock=clock))
             if bucket := Bucket.of(query.store or ""):
                 bucket.open_for(connection)
             span = timerange.resolve(connection, query.tz, query.since, query.until, query.last)

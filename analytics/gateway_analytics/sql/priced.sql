@@ -7,7 +7,7 @@ WITH days AS (
         coalesce(
             list_max(list_filter(getvariable('first_days'), lambda first: first <= utc_day)), DATE '0001-01-01'
         ) AS period
-    FROM (SELECT DISTINCT CAST(timezone('UTC', received_at) AS DATE) AS utc_day FROM calls)
+    FROM (SELECT DISTINCT CAST(utc(received_at) AS DATE) AS utc_day FROM calls)
 ),
 keyed AS (
     SELECT
@@ -25,7 +25,7 @@ keyed AS (
         coalesce(input_audio_tokens > 0, false) AS has_input_audio,
         coalesce(output_audio_tokens > 0, false) AS has_output_audio,
         {contradictory} AS contradictory
-    FROM calls JOIN days ON CAST(timezone('UTC', calls.received_at) AS DATE) = days.utc_day
+    FROM calls JOIN days ON CAST(utc(calls.received_at) AS DATE) = days.utc_day
 )
 SELECT
     keyed.* EXCLUDE (
